@@ -1,0 +1,63 @@
+# Every verb works on a fresh clone. PYTHON is the interpreter that the environment is made of.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+KERNELS := $(wildcard ext/idpbuilder/native/*.p*)
+
+.PHONY: venv demo test lint cov bench docs wheel clean
+
+venv: $(INSTALLED)
+
+# a kernel that no longer compiles must not be hidden by one that did
+$(INSTALLED): pyproject.toml setup.py $(KERNELS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	rm -f src/idpbuilder/native/*.so
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: venv
+	$(BIN)/python tests/demo.py
+
+test: venv
+	if [ "$$CI" = true ]; then sh tests/real/install.sh; fi
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH=$(CURDIR)/$(BIN):$$PATH cython-lint ext
+
+# the traced kernels are slow: the next verb builds plain ones again
+cov: venv
+	rm -f $(INSTALLED) .coverage.* src/idpbuilder/native/*.so
+	IDPBUILDER_TRACE_CYTHON=1 $(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: venv
+	set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+docs: venv
+	$(BIN)/python docs/generate.py
+
+# what is shipped must install where nothing else is, run, and bring its kernels
+wheel: venv
+	rm -rf dist build/proof
+	$(BIN)/python -m build --outdir dist .
+	set -e; \
+	kernels="import idpbuilder.native as native; print('compiled:', native.COMPILED)"; \
+	for kind in whl tar.gz; do \
+		$(PYTHON) -m venv --clear build/proof; \
+		build/proof/bin/python -m pip install --quiet dist/*.$$kind; \
+		build/proof/bin/idpbuilder --version; \
+		build/proof/bin/idpbuilder-push --version; \
+		test "$$(build/proof/bin/python -c "$$kernels")" = "$$($(BIN)/python -c "$$kernels")"; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf src/*.egg-info src/idpbuilder/native/*.so ext/idpbuilder/native/*.c
+	find src tests bench ext -name __pycache__ -prune -exec rm -rf {} +
