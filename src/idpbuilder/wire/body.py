@@ -1,0 +1,99 @@
+"""The bodies of requests: bytes in memory, or a region of a local file that is read in place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+from idpbuilder.native import RegionReader
+
+
+class BodyReader(Protocol):
+    """One pass over a body, in order."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill `buffer` with the next bytes; how many they are, 0 at the end of the body.
+
+        Raises OSError where the file cannot be read, EOFError where it is shorter than the
+        body should be.
+        """
+
+    def close(self) -> None:
+        """Give back the file. May be called twice."""
+
+
+class Body(Protocol):
+    """What a request carries. It can be opened again for another try."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def open(self) -> BodyReader:
+        """A reader at the first byte. Raises OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """`size` bytes of a local file from `offset`.
+
+    `path` names the file, for messages too. Where `fd` is given the file has no name any more
+    (an unlinked spool) and is read through that descriptor, which the source keeps open.
+    """
+
+    path: str
+    offset: int
+    size: int
+    fd: int | None = None
+
+    def open_fd(self) -> int:
+        """A descriptor of the file, owned by the caller. Raises OSError."""
+        if self.fd is not None:
+            return os.dup(self.fd)
+        # O_NONBLOCK: opening a FIFO that took the file's place must not hang
+        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionBody:
+    """A body that is a region of a file."""
+
+    region: Region
+
+    @property
+    def size(self) -> int:
+        return self.region.size
+
+    def open(self) -> BodyReader:
+        return RegionReader(self.region.open_fd(), self.region.offset, self.region.size)
+
+
+class _BytesReader:
+    __slots__ = ("_rest",)
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def close(self) -> None:
+        self._rest = memoryview(b"")
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBody:
+    """A body that is held in memory: a manifest, a form."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def open(self) -> BodyReader:
+        return _BytesReader(self.data)

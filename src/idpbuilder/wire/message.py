@@ -1,0 +1,78 @@
+"""A request, and the answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from idpbuilder.wire.body import Body
+
+
+class Headers:
+    """Header fields in the order they came; names compare in any case, a name may repeat."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = tuple((name.lower(), value) for name, value in fields)
+
+    def get(self, name: str) -> str | None:
+        """The last value of `name`, or None."""
+        values = self.get_all(name)
+        return values[-1] if values else None
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Every value of `name`, in order."""
+        wanted = name.lower()
+        return tuple(value for key, value in self._fields if key == wanted)
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self.get_all(name))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._fields == other._fields
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom a TLS connection believes.
+
+    `verify=False` takes any certificate. `cert_dir` names a folder whose `*.crt` are
+    further CAs and whose `NAME.cert` and `NAME.key` are the client's own certificate.
+    """
+
+    verify: bool = True
+    cert_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    `headers` holds what the protocol says; the engine adds only `Host`, `User-Agent` and the
+    body's length. `answer_limit` bounds the bytes of the answer's body that are kept;
+    an answer beyond it is cut there. Redirects are never followed by the engine.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: Body | None = None
+    trust: Trust = field(default_factory=Trust)
+    answer_limit: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to a request whose URL was `url`."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    url: str
