@@ -1,0 +1,1 @@
+"""The push protocol without I/O: machines that say what to send next and learn from the answers."""

@@ -1,0 +1,161 @@
+"""Fetching an access token from the service that a Bearer challenge names."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from idpbuilder.errors import CredentialsWithheld, TokenRefused
+from idpbuilder.image import InvalidValue
+from idpbuilder.image.manifest import parse_object
+from idpbuilder.registry.challenge import Challenge
+from idpbuilder.registry.credentials import Credentials
+from idpbuilder.registry.endpoints import Endpoint, is_internal, is_loopback, origin
+from idpbuilder.registry.failure import bare, diagnose
+from idpbuilder.registry.scope import Scope
+from idpbuilder.wire import BytesBody, Request, Response, Trust
+
+CLIENT_ID = "idpbuilder-push"
+LEAST_LIFETIME = 60.0
+"""Seconds that a token lives where its service does not say, and at least."""
+_ANSWER_LIMIT = 1024 * 1024
+_OTHER_WAY = frozenset({400, 401, 404, 405})
+_LONGEST_LIFETIME = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and the seconds it lives from when it was asked for."""
+
+    text: str = field(repr=False)
+    lifetime: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenService:
+    """A Bearer challenge that was looked at and may be answered."""
+
+    realm: str
+    service: str
+    trust: Trust
+
+    def fetch(
+        self, scopes: tuple[Scope, ...], credentials: Credentials | None
+    ) -> Generator[Request, Response, Token]:
+        """Yields the requests to send in turn, takes their answers, returns the token.
+
+        An identity token goes first by POST, a password by GET; where the service knows only the
+        other way, that one. Raises TokenRefused.
+        """
+        if credentials and credentials.identity_token:
+            response = yield self._post(scopes, credentials)
+            if response.status in _OTHER_WAY and credentials.username:
+                response = yield self._get(scopes, credentials, credentials.identity_token)
+        else:
+            secret = credentials.secret if credentials else ""
+            response = yield self._get(scopes, credentials, secret)
+            if response.status in (404, 405) and credentials:
+                response = yield self._post(scopes, credentials)
+        return self._token(response)
+
+    def _get(
+        self, scopes: tuple[Scope, ...], credentials: Credentials | None, secret: str
+    ) -> Request:
+        query = [("service", self.service)] if self.service else []
+        query += [("scope", scope.text) for scope in scopes]
+        query.append(("client_id", CLIENT_ID))
+        headers: tuple[tuple[str, str], ...] = ()
+        if credentials:
+            query.append(("account", credentials.username))
+            headers = (("Authorization", basic(credentials.username, secret)),)
+        separator = "&" if "?" in self.realm else "?"
+        url = f"{self.realm}{separator}{urlencode(query)}"
+        return Request("GET", url, headers, trust=self.trust, answer_limit=_ANSWER_LIMIT)
+
+    def _post(self, scopes: tuple[Scope, ...], credentials: Credentials) -> Request:
+        form = {
+            "service": self.service,
+            "client_id": CLIENT_ID,
+            "scope": " ".join(scope.text for scope in scopes),
+        }
+        if credentials.identity_token:
+            form |= {"grant_type": "refresh_token", "refresh_token": credentials.identity_token}
+        else:
+            form |= {
+                "grant_type": "password",
+                "username": credentials.username,
+                "password": credentials.secret,
+            }
+        return Request(
+            "POST",
+            self.realm,
+            (("Content-Type", "application/x-www-form-urlencoded"),),
+            BytesBody(urlencode(form).encode()),
+            self.trust,
+            _ANSWER_LIMIT,
+        )
+
+    def _token(self, response: Response) -> Token:
+        what = f"no access token from {bare(self.realm)}"
+        if response.status != 200:
+            said = diagnose(response).text
+            why = f"it answered {response.status}" + (f" ({said})" if said else "")
+            raise TokenRefused(what, why, "check the user name and the password or token")
+        try:
+            answer = parse_object(response.body)
+        except InvalidValue as error:
+            raise TokenRefused(what, f"its answer {error}", _SERVICE_HINT) from error
+        text = answer.get("token") or answer.get("access_token")
+        if not isinstance(text, str) or not text.isprintable() or " " in text:
+            raise TokenRefused(what, "its answer holds no token", _SERVICE_HINT)
+        expires = answer.get("expires_in")
+        if not isinstance(expires, int | float) or not expires < _LONGEST_LIFETIME:
+            return Token(text, LEAST_LIFETIME)
+        return Token(text, max(float(expires), LEAST_LIFETIME))
+
+
+_SERVICE_HINT = "run again with `--verbose` to see each request"
+
+
+def token_service(
+    challenge: Challenge, endpoint: Endpoint, trust: Trust, *, secret: bool, insecure: bool
+) -> TokenService:
+    """The service that a Bearer `challenge` of `endpoint` names.
+
+    `secret` says that we would send it one. Raises TokenRefused where the realm is no place to ask,
+    CredentialsWithheld where the secret would go over plain HTTP.
+    """
+    realm = challenge.parameters.get("realm", "")
+    what = "the registry's sign-in cannot be used"
+    try:
+        scheme, host, _ = origin(realm)
+    except ValueError:
+        scheme, host = "", ""
+    if scheme not in ("http", "https") or not host or any(mark in realm for mark in " @#\r\n"):
+        raise TokenRefused(what, "its challenge names no token service", _SERVICE_HINT)
+    registry_host = origin(endpoint.base)[1]
+    if host != registry_host and is_internal(host) and not is_internal(registry_host):
+        raise TokenRefused(what, f"its token service {host} is an address inside this network")
+    if scheme == "http" and endpoint.scheme == "https" and not insecure:
+        raise TokenRefused(
+            what, f"its token service {host} is reached without TLS", "allow it with `--insecure`"
+        )
+    if scheme == "http" and secret and not insecure and not is_loopback(host):
+        raise withheld(host)
+    return TokenService(realm, challenge.parameters.get("service", ""), trust)
+
+
+def withheld(host: str) -> CredentialsWithheld:
+    """The error of a secret that was asked for over plain HTTP."""
+    return CredentialsWithheld(
+        f"the credentials were not sent to {host}",
+        "it is reached without TLS, where others can read them",
+        "reach it over https, or allow it with `--insecure`",
+    )
+
+
+def basic(username: str, secret: str) -> str:
+    """The value of an `Authorization` header of the Basic scheme (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{username}:{secret}".encode()).decode()

@@ -1,0 +1,295 @@
+"""Signing in, without a socket."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from idpbuilder.errors import AuthError, CredentialsWithheld, TokenRefused, Unauthorized
+from idpbuilder.registry.auth import Authenticator
+from idpbuilder.registry.credentials import Credentials
+from idpbuilder.registry.endpoints import Endpoint
+from idpbuilder.registry.scope import Scope, rights_of, split_scopes
+from idpbuilder.wire import BytesBody, Request, Response, Trust
+from tests.registry.exchange import ENDPOINT, answer
+
+ALICE = Credentials("a test", "alice", "s3cret")
+PUSH = (Scope.push("team/app"),)
+REALM = "https://auth.example.com/token"
+BEARER = f'Bearer realm="{REALM}",service="reg",scope="repository:team/app:pull"'
+BASIC = "Basic " + base64.b64encode(b"alice:s3cret").decode()
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def authenticator(
+    credentials: Credentials | None = ALICE, clock: Clock | None = None, *, insecure: bool = False
+) -> Authenticator:
+    return Authenticator(lambda: credentials, Trust(), clock or Clock(), insecure=insecure)
+
+
+def challenge(value: str) -> Response:
+    return answer(401, WWW_Authenticate=value)
+
+
+def challenged(
+    value: str = BEARER, credentials: Credentials | None = ALICE, clock: Clock | None = None
+) -> Authenticator:
+    auth = authenticator(credentials, clock)
+    assert auth.refused(challenge(value), ENDPOINT, PUSH, None)
+    return auth
+
+
+def token(text: str = "T", **more: object) -> Response:
+    return answer(200, body=json.dumps({"token": text, **more}).encode())
+
+
+def fetched(
+    auth: Authenticator, *answers: Response, scopes: tuple[Scope, ...] = PUSH
+) -> list[Request]:
+    """The requests of a fetch that gets `answers`."""
+    flow = auth.fetch(scopes)
+    requests = [next(flow)]
+    for given in answers:
+        try:
+            requests.append(flow.send(given))
+        except StopIteration:
+            break
+    return requests
+
+
+def query(request: Request) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(request.url).query, keep_blank_values=True)
+
+
+def test_nothing_is_sent_before_the_registry_asks_for_it() -> None:
+    auth = authenticator()
+    assert auth.wanted(PUSH) is None
+    assert auth.header(PUSH) is None
+
+
+def test_a_basic_challenge_is_answered_with_the_password() -> None:
+    assert challenged("BASIC realm=x").header(PUSH) == BASIC
+
+
+def test_a_wrong_password_is_not_tried_twice() -> None:
+    auth = challenged("Basic realm=x")
+    with pytest.raises(Unauthorized, match="answered 401") as caught:
+        auth.refused(challenge("Basic realm=x"), ENDPOINT, PUSH, BASIC)
+    assert "a test" in caught.value.hint
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_basic_challenge_without_credentials_says_how_to_give_them() -> None:
+    with pytest.raises(Unauthorized, match="no credentials") as caught:
+        authenticator(None).refused(challenge("Basic realm=x"), ENDPOINT, PUSH, None)
+    assert "--password-stdin" in caught.value.hint
+
+
+def test_a_token_is_asked_for_with_get_and_the_password_in_its_header() -> None:
+    auth = challenged()
+    assert auth.wanted(PUSH) == rights_of(PUSH)
+    (request,) = fetched(auth, token())
+    assert request.method == "GET"
+    assert request.url.startswith(f"{REALM}?")
+    assert query(request) == {
+        "service": ["reg"],
+        "scope": ["repository:team/app:pull,push"],
+        "client_id": ["idpbuilder-push"],
+        "account": ["alice"],
+    }
+    assert ("Authorization", BASIC) in request.headers
+    assert auth.wanted(PUSH) is None
+    assert auth.header(PUSH) == "Bearer T"
+
+
+def test_an_anonymous_token_is_asked_for_without_a_header() -> None:
+    (request,) = fetched(challenged(credentials=None), token())
+    assert request.headers == ()
+    assert "account" not in query(request)
+
+
+def test_a_query_in_the_realm_is_kept() -> None:
+    auth = challenged(f'Bearer realm="{REALM}?tenant=7"')
+    (request,) = fetched(auth, token())
+    assert query(request)["tenant"] == ["7"]
+    assert "service" not in query(request)
+
+
+def test_an_identity_token_goes_by_post_first() -> None:
+    auth = challenged(credentials=Credentials("x", identity_token="REFRESH"))
+    (request,) = fetched(auth, token())
+    assert (request.method, request.url) == ("POST", REALM)
+    assert isinstance(request.body, BytesBody)
+    assert parse_qs(request.body.data.decode()) == {
+        "service": ["reg"],
+        "client_id": ["idpbuilder-push"],
+        "scope": ["repository:team/app:pull,push"],
+        "grant_type": ["refresh_token"],
+        "refresh_token": ["REFRESH"],
+    }
+    assert request.headers == (("Content-Type", "application/x-www-form-urlencoded"),)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 405])
+def test_a_service_that_knows_no_post_is_asked_with_get(status: int) -> None:
+    auth = challenged(credentials=Credentials("x", "alice", identity_token="REFRESH"))
+    requests = fetched(auth, answer(status), token())
+    assert [request.method for request in requests] == ["POST", "GET"]
+    assert auth.header(PUSH) == "Bearer T"
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_service_that_knows_no_get_is_asked_with_post(status: int) -> None:
+    auth = challenged()
+    requests = fetched(auth, answer(status), token())
+    assert [request.method for request in requests] == ["GET", "POST"]
+    assert isinstance(requests[1].body, BytesBody)
+    form = parse_qs(requests[1].body.data.decode())
+    assert form["grant_type"] == ["password"]
+    assert (form["username"], form["password"]) == (["alice"], ["s3cret"])
+
+
+def test_access_token_is_another_name_for_token() -> None:
+    auth = challenged()
+    fetched(auth, answer(200, body=b'{"access_token": "A"}'))
+    assert auth.header(PUSH) == "Bearer A"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"token": 7}', b'{"token": "a b"}', b'{"token": "a\\r\\nX: y"}']
+)
+def test_an_answer_without_a_token_is_refused(body: bytes) -> None:
+    with pytest.raises(TokenRefused):
+        fetched(challenged(), answer(200, body=body))
+
+
+def test_a_service_that_says_no_ends_the_push_with_its_reason() -> None:
+    with pytest.raises(TokenRefused, match=r"401 \(UNAUTHORIZED: m\)") as caught:
+        fetched(challenged(), answer(401, code="UNAUTHORIZED"))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expires", "lives"),
+    [
+        ({}, 60),
+        ({"expires_in": 5}, 60),
+        ({"expires_in": 300}, 300),
+        ({"expires_in": None}, 60),
+        ({"expires_in": 1e99}, 60),
+    ],
+)
+def test_a_token_is_renewed_before_it_runs_out(expires: dict[str, object], lives: float) -> None:
+    clock = Clock()
+    auth = challenged(clock=clock)
+    fetched(auth, token(**expires))
+    clock.now += lives - 11
+    assert auth.wanted(PUSH) is None
+    clock.now += 2
+    assert auth.wanted(PUSH) == rights_of(PUSH)
+
+
+def test_a_401_to_a_token_drops_that_token_and_no_newer_one() -> None:
+    auth = challenged()
+    fetched(auth, token("old"))
+    fetched(auth, token("new"))
+    assert auth.refused(challenge(BEARER), ENDPOINT, PUSH, "Bearer old")
+    assert auth.header(PUSH) == "Bearer new"
+    assert auth.refused(challenge(BEARER), ENDPOINT, PUSH, "Bearer new")
+    assert auth.wanted(PUSH) == rights_of(PUSH)
+
+
+def test_a_basic_challenge_after_a_bad_token_changes_nothing() -> None:
+    auth = challenged()
+    fetched(auth, token())
+    assert auth.refused(challenge('Basic realm="harbor"'), ENDPOINT, PUSH, "Bearer T")
+    assert auth.scheme == "bearer"
+    assert auth.wanted(PUSH) == rights_of(PUSH)
+
+
+@pytest.mark.parametrize("scope", ["aws", "*", "repository:local/team/app:pull"])
+def test_a_scope_that_is_more_than_ours_is_sent_as_it_was_given(scope: str) -> None:
+    auth = challenged(f'Bearer realm="{REALM}",scope="{scope}"')
+    (request,) = fetched(auth, token())
+    assert query(request)["scope"] == [scope]
+    assert auth.header(PUSH) == "Bearer T"
+
+
+def test_scopes_are_equal_in_any_order() -> None:
+    assert rights_of([Scope("repository:a:push,pull")]) == rights_of([Scope.push("a")])
+    both = split_scopes("repository:b:pull repository:a:pull,push")
+    assert rights_of(both) == rights_of([Scope.push("a"), Scope.pull("b")])
+
+
+def test_the_push_scope_comes_first_in_a_token_for_a_mount() -> None:
+    scopes = (Scope.push("a"), Scope.pull("b"))
+    (request,) = fetched(challenged(), token(), scopes=scopes)
+    assert query(request)["scope"] == ["repository:a:pull,push", "repository:b:pull"]
+
+
+def test_a_registry_token_is_sent_as_it_is() -> None:
+    auth = challenged(credentials=Credentials("x", registry_token="R"))
+    assert auth.wanted(PUSH) is None
+    assert auth.header(PUSH) == "Bearer R"
+
+
+def test_a_401_without_a_challenge_leaves_the_word_to_the_ping() -> None:
+    assert authenticator().refused(answer(401), ENDPOINT, PUSH, None) is False
+
+
+@pytest.mark.parametrize(
+    "realm", ["", "token", "ftp://auth.example.com", "https://u@auth.example.com/", "https://"]
+)
+def test_a_realm_that_is_no_url_is_not_asked(realm: str) -> None:
+    with pytest.raises(TokenRefused):
+        challenged(f'Bearer realm="{realm}"')
+
+
+def test_a_realm_without_tls_gets_nothing_from_a_registry_with_tls() -> None:
+    with pytest.raises(TokenRefused, match="without TLS"):
+        challenged('Bearer realm="http://auth.example.com/token"')
+
+
+def test_a_realm_inside_this_network_is_not_asked_for_a_registry_outside() -> None:
+    with pytest.raises(TokenRefused, match="inside this network"):
+        challenged('Bearer realm="https://169.254.169.254/token"')
+
+
+@pytest.mark.parametrize("value", ["Basic realm=x", BEARER])
+def test_credentials_never_go_over_plain_http_to_another_machine(value: str) -> None:
+    plain = Endpoint("http", "registry.example.com")
+    with pytest.raises(CredentialsWithheld) as caught:
+        authenticator().refused(challenge(value), plain, PUSH, None)
+    assert "--insecure" in caught.value.hint
+    assert authenticator(insecure=True).refused(challenge(value), plain, PUSH, None)
+
+
+def test_loopback_may_be_plain() -> None:
+    plain = Endpoint("http", "127.0.0.1:5000")
+    realm = 'Bearer realm="http://127.0.0.1:5001/token"'
+    assert authenticator().refused(challenge("Basic realm=x"), plain, PUSH, None)
+    assert authenticator().refused(challenge(realm), plain, PUSH, None)
+
+
+def test_no_secret_is_in_the_repr_of_what_holds_it() -> None:
+    secrets = Credentials("x", "alice", "s3cret", "REFRESH", "R3G")
+    for secret in ("s3cret", "REFRESH", "R3G"):
+        assert secret not in repr(secrets)
+
+
+def test_a_store_that_cannot_be_read_matters_when_the_registry_asks() -> None:
+    def broken() -> Credentials | None:
+        raise AuthError("a store", "is broken")
+
+    auth = Authenticator(broken, Trust(), Clock())
+    with pytest.raises(AuthError, match="is broken"):
+        auth.refused(challenge(BEARER), ENDPOINT, PUSH, None)
