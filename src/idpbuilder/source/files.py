@@ -1,0 +1,107 @@
+"""The files of an OCI layout, whatever holds them (OCI image specification, image-layout.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from idpbuilder.errors import ImageInvalid, ImageNotFound, ImageUnreadable, SourceError
+from idpbuilder.image import Digest, InvalidValue
+from idpbuilder.image.manifest import parse_object
+from idpbuilder.wire import Region, RegionBody
+
+INDEX_FILE = "index.json"
+LAYOUT_FILE = "oci-layout"
+BLOBS = "blobs/"
+_LAYOUT_FILE_LIMIT = 64 * 1024
+_SHOWN = 20
+_SHOWN_LENGTH = 300
+
+
+class Files(Protocol):
+    """A directory or an archive that holds an OCI layout."""
+
+    @property
+    def path(self) -> str:
+        """What the user knows it by."""
+
+    def find(self, name: str) -> Region | None:
+        """Where the file `name`, relative to the layout, lies; None where there is none.
+
+        Raises ImageInvalid for what is no regular file, ImageUnreadable for what cannot be opened.
+        """
+
+
+def blob_name(digest: Digest) -> str:
+    """The file that holds the blob of this digest."""
+    return f"{BLOBS}{digest.algorithm}/{digest.encoded}"
+
+
+def read(files: Files, region: Region, name: str, limit: int) -> bytes:
+    """All bytes of `region`, which is `name` in `files`.
+
+    Raises ImageInvalid where it is larger than `limit` bytes or shorter than it was a moment
+    ago, ImageUnreadable where it cannot be read.
+    """
+    if region.size > limit:
+        why = f"`{name}` has {region.size} bytes, and more than {limit} are never read"
+        raise invalid(files.path, why)
+    buffer = bytearray(region.size)
+    try:
+        reader = RegionBody(region).open()
+        try:
+            reader.readinto(memoryview(buffer))
+        finally:
+            reader.close()
+    except OSError as error:
+        raise unreadable(region.path, error) from error
+    except EOFError as error:
+        why = f"`{name}` ends before its {region.size} bytes"
+        raise invalid(files.path, why) from error
+    return bytes(buffer)
+
+
+def check_layout(files: Files) -> None:
+    """Raise ImageInvalid unless `oci-layout` names version 1 of the image layout."""
+    region = files.find(LAYOUT_FILE)
+    if region is None:
+        raise no_layout(files.path, f"it holds no `{LAYOUT_FILE}` file")
+    try:
+        layout = parse_object(read(files, region, LAYOUT_FILE, _LAYOUT_FILE_LIMIT))
+    except InvalidValue as error:
+        raise no_layout(files.path, f"`{LAYOUT_FILE}` {error}") from error
+    version = layout.get("imageLayoutVersion")
+    if not isinstance(version, str) or version.partition(".")[0] != "1":
+        raise no_layout(files.path, f"`{LAYOUT_FILE}` names no `imageLayoutVersion` 1")
+
+
+def invalid(path: str, why: str, hint: str = "copy or save the image again, whole") -> ImageInvalid:
+    """The error for a source that breaks the format, or lies."""
+    return ImageInvalid(f"`{path}` is no valid image", why, hint)
+
+
+def no_layout(path: str, why: str) -> ImageInvalid:
+    """The error for what holds no OCI layout."""
+    return ImageInvalid(
+        f"`{path}` is no OCI image",
+        why,
+        "push an OCI layout directory, or a tar archive of one, plain or by gzip or zstd",
+    )
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Some of `texts` for a hint: a source may hold thousands."""
+    ordered = sorted(set(texts))
+    shown = ", ".join(f"`{text[:_SHOWN_LENGTH]}`" for text in ordered[:_SHOWN])
+    more = len(ordered) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def unreadable(path: str, error: OSError) -> SourceError:
+    """The error for a file that the system does not let us read."""
+    reason = (error.strerror or str(error)).lower()
+    if isinstance(error, FileNotFoundError):
+        return ImageNotFound(f"no image at `{path}`", reason, "check the path")
+    return ImageUnreadable(
+        f"cannot read `{path}`", reason, "check that it is readable for the user who pushes"
+    )

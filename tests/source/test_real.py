@@ -1,0 +1,106 @@
+"""Layouts and archives as other programs write them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.parts.images import ImageSpec, IndexSpec, write_layout
+from tests.parts.programs import need
+from tests.source.opened import blobs_of, content, documents_of, images_of, opened
+
+Run = Callable[..., None]
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a program that must succeed."""
+
+    def run(program: str, *arguments: object) -> None:
+        path = need(program)
+        done = subprocess.run(
+            [path, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+def test_a_layout_by_skopeo_is_read(tmp_path: Path, run: Run) -> None:
+    layout = write_layout(tmp_path / "app", [ImageSpec(real=True, ref="v1")])
+    source = f"oci:{layout.path}:v1"
+    run("skopeo", "--insecure-policy", "copy", source, f"oci:{tmp_path}/copy:app:v2")
+    (image,) = images_of(f"oci:{tmp_path}/copy:app:v2")
+    assert [str(name) for name in image.names] == ["app:v2"]
+    assert blobs_of(image) == set(layout.image.blobs())
+    assert all(digest.matches(content(region)) for digest, region in image.blobs.items())
+
+
+def test_an_index_copied_whole_by_skopeo_is_read(tmp_path: Path, run: Run) -> None:
+    images = [ImageSpec(real=True), ImageSpec(real=True, platform="linux/arm64", seed=1)]
+    layout = write_layout(tmp_path / "app", [IndexSpec(images, attested=True, ref="v1")])
+    source = f"oci:{layout.path}:v1"
+    run("skopeo", "--insecure-policy", "copy", "--all", source, f"oci:{tmp_path}/copy:v1")
+    (image,) = images_of(tmp_path / "copy")
+    # older ones write the index anew, without annotations
+    assert set(documents_of(image)[:-1]) == {built.digest for built in layout.image.children}
+
+
+def test_an_archive_by_skopeo_is_read(tmp_path: Path, run: Run) -> None:
+    layout = write_layout(tmp_path / "app", [ImageSpec(real=True, ref="v1")])
+    target = tmp_path / "image.tar"
+    source = f"oci:{layout.path}:v1"
+    run("skopeo", "--insecure-policy", "copy", source, f"oci-archive:{target}:team/app:v2")
+    with opened(target) as (image,):
+        assert [str(name) for name in image.names] == ["team/app:v2"]
+        assert blobs_of(image) == set(layout.image.blobs())
+        assert all(digest.matches(content(region)) for digest, region in image.blobs.items())
+
+
+def test_a_layout_by_umoci_is_read(tmp_path: Path, run: Run) -> None:
+    run("umoci", "init", "--layout", "image")
+    run("umoci", "new", "--image", "image:v1")
+    (tmp_path / "file").write_text("content")
+    run("umoci", "insert", "--image", "image:v1", "file", "/file")
+    run("umoci", "tag", "--image", "image:v1", "v2")
+    (image,) = images_of(tmp_path / "image")
+    assert (image.names, image.tag) == ((), "v1")
+    assert len(image.blobs) == 2
+    (same,) = images_of(f"oci:{tmp_path}/image:v2")
+    assert documents_of(same) == documents_of(image)
+    assert same.tag == "v2"
+
+
+@pytest.mark.parametrize("form", ["oci", "oci-archive"])
+def test_an_image_by_buildah_is_read(tmp_path: Path, run: Run, form: str) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "file").write_text("content")
+    (tmp_path / "context" / "Containerfile").write_text("FROM scratch\nCOPY file /file\n")
+    storage = ("--root", tmp_path / "root", "--runroot", tmp_path / "run")
+    options = ("--storage-driver", "vfs")
+    build = ("build", "--isolation", "chroot", "--tag", "team/app:v1", tmp_path / "context")
+    run("buildah", *storage, *options, *build)
+    target = f"{form}:{tmp_path}/image:team/app:v1"
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    push = ("push", "--signature-policy", policy, "localhost/team/app:v1", target)
+    run("buildah", *storage, *options, *push)
+    (image,) = images_of(target)
+    assert [str(name) for name in image.names] == ["team/app:v1"]
+    assert len(image.blobs) == 2
+
+
+@pytest.mark.parametrize("program", ["gzip", "zstd"])
+def test_a_tar_by_tar_and_a_compressor_is_read(tmp_path: Path, run: Run, program: str) -> None:
+    layout = write_layout(tmp_path / "app", [IndexSpec(attested=True, ref="app:v1")])
+    run("tar", "-C", layout.path, "-cf", "image.tar", ".")
+    run(program, "-q", "image.tar")
+    (packed,) = tmp_path.glob("image.tar.*")
+    with opened(packed) as (image,):
+        assert documents_of(image) == list(layout.image.documents())
+        assert all(digest.matches(content(region)) for digest, region in image.blobs.items())
