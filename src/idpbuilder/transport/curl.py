@@ -1,0 +1,272 @@
+"""The engine over libcurl's multi interface: one thread, one loop, and only `poll` blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import selectors
+import time
+from collections.abc import Callable
+
+import pycurl
+
+from idpbuilder.transport.failures import Fault
+from idpbuilder.transport.lanes import Lanes
+from idpbuilder.transport.options import LARGE_BUFFER, Options, RequestUnusable
+from idpbuilder.transport.rate import Turnstile
+from idpbuilder.transport.settings import EngineSettings
+from idpbuilder.transport.transfer import Desk, Transfer
+from idpbuilder.transport.trust import TrustUnusable
+from idpbuilder.transport.watchdog import Allowances, Watchdog
+from idpbuilder.wire import Completion, Request
+
+_WANTED = {
+    pycurl.POLL_IN: selectors.EVENT_READ,
+    pycurl.POLL_OUT: selectors.EVENT_WRITE,
+    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+}
+_HAPPENED = {
+    selectors.EVENT_READ: pycurl.CSELECT_IN,
+    selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
+    selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+}
+_IDLE_PER_HOST = 4
+
+
+def curl_version() -> str:
+    """`libcurl/8.23.0`, for `--version`."""
+    return f"libcurl/{pycurl.version_info()[1]}"
+
+
+class CurlEngine:
+    """Moves requests with libcurl. One thread uses it; only `wake` may be called from elsewhere.
+
+    `clock` counts seconds and never goes back.
+    """
+
+    def __init__(
+        self, settings: EngineSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        now = clock()
+        allowances = Allowances(
+            settings.stall_seconds, settings.answer_seconds, settings.commit_rate
+        )
+        turnstile = Turnstile[Transfer](settings.limit_rate, now) if settings.limit_rate else None
+        self._settings = settings
+        self._clock = clock
+        self._desk = Desk(memoryview(bytearray(LARGE_BUFFER)), clock, allowances, turnstile)
+        self._watchdog = Watchdog(allowances, now)
+        self._options = Options(settings)
+        self._lanes = Lanes[Transfer](settings.connections)
+        self._tickets = itertools.count(1)
+        self._transfers: dict[int, Transfer] = {}
+        self._running: dict[pycurl.Curl, Transfer] = {}
+        self._spare: list[pycurl.Curl] = []
+        self._ended: list[Completion] = []
+        self._curl_due: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        for end in (self._wake_read, self._wake_write):
+            os.set_blocking(end, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, settings.connections * _IDLE_PER_HOST)
+
+    def submit(self, request: Request) -> int:
+        """Start a request; the ticket names it in `poll`, `sent` and `cancel`."""
+        transfer = Transfer(next(self._tickets), request, self._desk)
+        self._transfers[transfer.ticket] = transfer
+        self._lanes.add(transfer, transfer.origin)
+        self._start_next()
+        return transfer.ticket
+
+    def poll(self, timeout: float | None) -> list[Completion]:
+        """What has ended; waits at most `timeout` seconds (None: for ever) for the first.
+
+        An empty list means that the time is over, or that `wake` was called.
+        """
+        end = None if timeout is None else self._clock() + timeout
+        while True:
+            woken = self._step(self._patience(end))
+            if self._desk.raised:
+                raise self._desk.raised.pop(0)
+            if woken or self._ended or (end is not None and self._clock() >= end):
+                ended, self._ended = self._ended, []
+                return ended
+
+    def sent(self, ticket: int) -> int:
+        """Body bytes handed over so far by a request under way; 0 for one that is not."""
+        transfer = self._transfers.get(ticket)
+        return transfer.sent if transfer else 0
+
+    def cancel(self, ticket: int) -> None:
+        """Drop a request; it will not complete."""
+        self._ended = [completion for completion in self._ended if completion.ticket != ticket]
+        transfer = self._transfers.get(ticket)
+        if transfer is None:
+            return
+        if self._lanes.drop(transfer, transfer.origin):
+            del self._transfers[ticket]
+        else:
+            self._drop(transfer)
+        self._start_next()
+
+    def wake(self) -> None:
+        """Make `poll` return now. Safe from a signal handler and from another thread."""
+        # a full pipe wakes as well
+        with contextlib.suppress(BlockingIOError):
+            if self._wake_write >= 0:
+                os.write(self._wake_write, b"\0")
+
+    def close(self) -> None:
+        """Drop all requests and connections. May be called twice."""
+        if self._wake_write < 0:
+            return
+        write, self._wake_write = self._wake_write, -1
+        for transfer in list(self._running.values()):
+            self._drop(transfer)
+        for easy in self._spare:
+            easy.close()
+        self._spare.clear()
+        self._transfers.clear()
+        self._ended.clear()
+        self._multi.close()
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(write)
+
+    # -- one turn of the loop
+
+    def _patience(self, end: float | None) -> float | None:
+        """Seconds until something is due besides what the sockets say; None for never."""
+        if self._ended:
+            return 0.0
+        moments = [end, self._curl_due]
+        if self._running:
+            moments.append(self._watchdog.next_look)
+        if self._desk.turnstile:
+            moments.append(self._desk.turnstile.ready_at())
+        due = [moment for moment in moments if moment is not None]
+        return max(min(due) - self._clock(), 0.0) if due else None
+
+    def _step(self, patience: float | None) -> bool:
+        """Wait for sockets, and do all that is due; whether `wake` was called."""
+        woken = False
+        for key, events in self._selector.select(patience):
+            if key.fd == self._wake_read:
+                woken = True
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+            else:
+                self._multi.socket_action(key.fd, _HAPPENED[events])
+        now = self._clock()
+        if self._curl_due is not None and self._curl_due <= now:
+            self._curl_due = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        if self._desk.turnstile:
+            released = self._desk.turnstile.release(now)
+            if released is not None and released.easy is not None:
+                released.easy.pause(pycurl.PAUSE_CONT)
+        self._collect()
+        if self._watchdog.next_look <= now:
+            self._look(now)
+        self._start_next()
+        return woken
+
+    def _collect(self) -> None:
+        """Take from libcurl what has ended."""
+        left = 1
+        while left:
+            left, whole, failed = self._multi.info_read()
+            for easy in whole:
+                self._finish(self._running[easy], None)
+            for easy, code, text in failed:
+                self._finish(self._running[easy], self._fault(easy, code, text))
+
+    def _look(self, now: float) -> None:
+        """Drop what has stood still for too long."""
+        for transfer in self._watchdog.look(self._running.values(), now):
+            self._ended.append(transfer.stalled())
+            self._drop(transfer)
+
+    # -- a transfer's beginning and end
+
+    def _start_next(self) -> None:
+        while (transfer := self._lanes.next()) is not None:
+            self._start(transfer)
+
+    def _start(self, transfer: Transfer) -> None:
+        easy = self._spare.pop() if self._spare else pycurl.Curl()
+        # in this order: what fails to start is ended like what has started
+        self._running[easy] = transfer
+        try:
+            self._options.apply(easy, transfer.request)
+            transfer.begin(easy)
+            self._multi.add_handle(easy)
+        except (RequestUnusable, TrustUnusable) as error:
+            self._ended.append(transfer.unusable(str(error)))
+        except pycurl.error as error:
+            self._ended.append(transfer.completion(Fault(error.args[0])))
+        except (OSError, EOFError) as error:
+            self._ended.append(transfer.unreadable(error))
+        except BaseException:
+            self._put_away(easy)
+            raise
+        else:
+            return
+        self._put_away(easy)
+
+    def _finish(self, transfer: Transfer, fault: Fault | None) -> None:
+        self._ended.append(transfer.completion(fault))
+        self._drop(transfer)
+
+    def _drop(self, transfer: Transfer) -> None:
+        easy = transfer.easy
+        assert easy is not None
+        self._multi.remove_handle(easy)
+        self._put_away(easy)
+
+    def _put_away(self, easy: pycurl.Curl) -> None:
+        transfer = self._running.pop(easy)
+        transfer.end()
+        self._transfers.pop(transfer.ticket, None)
+        self._lanes.leave(transfer.origin)
+        # drops the callbacks, and with them the way from the handle back to the transfer
+        easy.reset()
+        self._spare.append(easy)
+
+    def _fault(self, easy: pycurl.Curl, code: int, text: str) -> Fault:
+        return Fault(
+            code,
+            text,
+            os_errno=easy.getinfo(pycurl.OS_ERRNO),
+            verify_result=easy.getinfo(pycurl.SSL_VERIFYRESULT),
+            proxied=bool(easy.getinfo(pycurl.USED_PROXY)),
+            connected=easy.getinfo(pycurl.CONNECT_TIME_T) > 0,
+            answered=self._running[easy].answered,
+            connect_seconds=self._settings.connect_seconds,
+        )
+
+    # -- called by libcurl: nothing may be raised here
+
+    def _on_socket(self, event: int, fd: int, _multi: object, _data: object) -> None:
+        try:
+            self._listen(fd, event)
+        except BaseException as error:
+            self._desk.raised.append(error)
+
+    def _listen(self, fd: int, event: int) -> None:
+        known = fd in self._selector.get_map()
+        if event == pycurl.POLL_REMOVE:
+            if known:
+                self._selector.unregister(fd)
+        elif known:
+            self._selector.modify(fd, _WANTED[event])
+        else:
+            self._selector.register(fd, _WANTED[event])
+
+    def _on_timer(self, milliseconds: int) -> None:
+        self._curl_due = None if milliseconds < 0 else self._clock() + milliseconds / 1000

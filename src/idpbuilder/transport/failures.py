@@ -1,0 +1,187 @@
+"""From libcurl's errors to ours, in this one place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+
+import pycurl
+
+from idpbuilder.wire import FailureKind, TransportFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What libcurl knows of a transfer that failed.
+
+    `text` is its error buffer, which may name the URL and never becomes a message as it is.
+    `connected`: there was a TCP connection; `proxied`: to a proxy; `answered`: an answer had begun.
+    `connect_seconds` is the limit that was set.
+    """
+
+    code: int
+    text: str = ""
+    os_errno: int = 0
+    verify_result: int = 0
+    proxied: bool = False
+    connected: bool = False
+    answered: bool = False
+    connect_seconds: float = 0.0
+
+
+def failure_of(fault: Fault) -> TransportFailure:
+    """The failure that `fault` is, in words of our own."""
+    text = fault.text.lower()
+    if fault.code in _PROXY_CODES or "connect tunnel failed" in text or "proxy connect" in text:
+        return TransportFailure(FailureKind.PROXY, _proxy_message(fault))
+    if fault.code in _PROTOCOL_CODES or any(sign in text for sign in _PROTOCOL_SIGNS):
+        return TransportFailure(FailureKind.PROTOCOL, "the answer is not proper HTTP/1.1")
+    if fault.code in _FIXED:
+        return TransportFailure(*_FIXED[fault.code])
+    if fault.code == pycurl.E_COULDNT_CONNECT:
+        kind = FailureKind.PROXY if fault.proxied else FailureKind.CONNECT
+        return TransportFailure(kind, _connect_message(fault))
+    if fault.code == pycurl.E_OPERATION_TIMEDOUT:
+        return _late(fault)
+    if fault.code == pycurl.E_PEER_FAILED_VERIFICATION:
+        return TransportFailure(FailureKind.CERTIFICATE, _distrust(fault))
+    # in TLS 1.3 a server refuses the client's certificate only after the handshake
+    if fault.code in _TLS_CODES or _refusal(text):
+        return _tls_failure(text)
+    return TransportFailure(FailureKind.BROKEN, _broken(fault))
+
+
+def _proxy_message(fault: Fault) -> str:
+    if fault.code == pycurl.E_COULDNT_RESOLVE_PROXY:
+        return "the name of the proxy has no address"
+    status = fault.text.rpartition("response ")[2].strip()
+    if status == "407":
+        return "the proxy wants credentials (407)"
+    refused = "the proxy does not let the connection through"
+    return f"{refused} ({status})" if status.isdecimal() else refused
+
+
+def _connect_message(fault: Fault) -> str:
+    whom = "the connection to the proxy" if fault.proxied else "the connection"
+    if fault.os_errno == errno.ECONNREFUSED:
+        return f"{whom} was refused"
+    reason = os.strerror(fault.os_errno) if fault.os_errno else ""
+    return f"{whom} failed: {reason}" if reason else f"{whom} failed"
+
+
+def _late(fault: Fault) -> TransportFailure:
+    limit = f"{fault.connect_seconds:g} s"
+    if fault.connected:
+        message = f"the connection was made, but not ready for a request within {limit}"
+        return TransportFailure(FailureKind.STALLED, message)
+    kind = FailureKind.PROXY if fault.proxied else FailureKind.CONNECT
+    return TransportFailure(kind, f"no connection within {limit}")
+
+
+def _distrust(fault: Fault) -> str:
+    reason = _VERIFY_RESULTS.get(fault.verify_result)
+    if reason is None:
+        other_name = "subject name" in fault.text
+        reason = "it is for another host name" if other_name else fault.text.rpartition(": ")[2]
+    return f"the certificate is not trusted: {reason}"
+
+
+def _tls_failure(text: str) -> TransportFailure:
+    if any(sign in text for sign in _NOT_TLS_SIGNS):
+        return TransportFailure(FailureKind.NOT_TLS, "the other side does not speak TLS")
+    reason = _system_reason(text) or "the server closed the connection"
+    message = _refusal(text) or f"the TLS handshake failed: {reason}"
+    return TransportFailure(FailureKind.TLS, message)
+
+
+def _refusal(text: str) -> str | None:
+    return next((message for sign, message in _TLS_SIGNS if sign in text), None)
+
+
+def _system_reason(text: str) -> str:
+    # libcurl's errno may be that of an earlier address of the same host
+    return text.partition(" failure: ")[2]
+
+
+def _broken(fault: Fault) -> str:
+    if fault.code == pycurl.E_GOT_NOTHING:
+        return "the connection was closed without an answer"
+    if fault.code == pycurl.E_SEND_FAIL_REWIND:
+        return "a kept connection broke while the body was being sent"
+    if fault.code == pycurl.E_PARTIAL_FILE or fault.answered:
+        return "the connection broke in the middle of the answer"
+    system = _system_reason(fault.text.lower())
+    reason = f": {system}" if system else ""
+    if fault.code == pycurl.E_SEND_ERROR:
+        return f"the connection broke while the request was being sent{reason}"
+    if fault.code == pycurl.E_RECV_ERROR:
+        return f"the connection broke before the answer{reason}"
+    return f"the transfer failed (libcurl error {fault.code})"
+
+
+_E_PROXY = 97  # pycurl has no name for it
+_E_TOO_LARGE = 100
+_E_SSL_CLIENTCERT = 98
+
+_PROXY_CODES = frozenset({pycurl.E_COULDNT_RESOLVE_PROXY, _E_PROXY})
+_FIXED = {
+    pycurl.E_COULDNT_RESOLVE_HOST: (FailureKind.RESOLVE, "the host name has no address"),
+    pycurl.E_UNSUPPORTED_PROTOCOL: (FailureKind.SETUP, "the URL is neither http nor https"),
+    pycurl.E_URL_MALFORMAT: (FailureKind.SETUP, "the URL is malformed"),
+    pycurl.E_LOGIN_DENIED: (FailureKind.SETUP, "the URL holds a user name"),
+    pycurl.E_SSL_CACERT_BADFILE: (FailureKind.SETUP, "the CA certificates cannot be loaded"),
+    pycurl.E_SSL_CERTPROBLEM: (
+        FailureKind.SETUP,
+        "the client certificate or its key cannot be used",
+    ),
+    pycurl.E_OUT_OF_MEMORY: (FailureKind.SETUP, "not enough memory"),
+}
+_PROTOCOL_CODES = frozenset(
+    {pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_BAD_CONTENT_ENCODING, _E_TOO_LARGE}
+)
+# other versions of HTTP come as an unsupported protocol, bad chunks as a broken connection
+_PROTOCOL_SIGNS = ("http/", "chunk")
+_TLS_CODES = frozenset(
+    {
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_USE_SSL_FAILED,
+        pycurl.E_SSL_SHUTDOWN_FAILED,
+        pycurl.E_SSL_ISSUER_ERROR,
+        pycurl.E_SSL_INVALIDCERTSTATUS,
+        _E_SSL_CLIENTCERT,
+    }
+)
+# OpenSSL, on being answered in another language; it depends on which bytes came first
+_NOT_TLS_SIGNS = (
+    "wrong version number",
+    "packet length too long",
+    "record too small",
+    "http request",
+    "https proxy request",
+    "unknown protocol",
+    "bad record type",
+)
+_TLS_SIGNS = (
+    ("certificate required", "the server wants a client certificate"),
+    ("bad certificate", "the server does not accept the client certificate"),
+    ("unknown ca", "the server does not accept the client certificate"),
+    ("certificate expired", "the server does not accept the client certificate"),
+    ("protocol version", "the server speaks no TLS 1.2 or later"),
+    ("unsupported protocol", "the server speaks no TLS 1.2 or later"),
+    ("handshake failure", "the server found no common way to encrypt"),
+    ("unrecognized name", "the server does not know this host name"),
+)
+# OpenSSL, x509_vfy.h
+_VERIFY_RESULTS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is self-signed",
+    19: "it was signed by an unknown authority",
+    20: "it was signed by an unknown authority",
+    21: "it was signed by an unknown authority",
+    23: "it was revoked",
+    62: "it is for another host name",
+    64: "it is for another address",
+}

@@ -1,0 +1,138 @@
+"""From a request to the options of an easy handle."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+import pycurl
+
+from idpbuilder.transport.proxy import proxy_for
+from idpbuilder.transport.settings import EngineSettings
+from idpbuilder.transport.trust import Certificates, find_certificates
+from idpbuilder.wire import Request, Trust
+
+LARGE_BUFFER = 512 * 1024
+"""As fast as larger ones; what a transfer costs in memory."""
+_SMALL_BUFFER = 64 * 1024
+_ALL_BUFFERS = 16 * 1024 * 1024
+
+# pycurl has no names for these
+_SUPPRESS_CONNECT_HEADERS = 265
+_DISALLOW_USERNAME_IN_URL = 278
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: ?[^\r\n\0]*\Z")
+
+
+class RequestUnusable(Exception):
+    """A request that cannot be put on the wire; the text says why and holds no secret."""
+
+
+class Options:
+    """Sets up easy handles; reads certificates once for each kind of trust."""
+
+    def __init__(self, settings: EngineSettings, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._trusts: dict[Trust, tuple[tuple[int, object], ...]] = {}
+        large = min(LARGE_BUFFER, max(_ALL_BUFFERS // settings.connections, _SMALL_BUFFER))
+        self._large_buffer = large
+        self._constant: tuple[tuple[int, object], ...] = (
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.NETRC, pycurl.NETRC_IGNORED),
+            (pycurl.PATH_AS_IS, 1),
+            (pycurl.TCP_NODELAY, 1),
+            (pycurl.TCP_KEEPALIVE, 1),
+            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
+            (pycurl.HTTP09_ALLOWED, 0),
+            (_SUPPRESS_CONNECT_HEADERS, 1),
+            (_DISALLOW_USERNAME_IN_URL, 1),
+            (pycurl.CONNECTTIMEOUT_MS, max(int(settings.connect_seconds * 1000), 1)),
+            (pycurl.USERAGENT, settings.user_agent),
+        )
+
+    def apply(self, easy: pycurl.Curl, request: Request) -> None:
+        """Set up `easy`, which is new or reset, for `request`.
+
+        Raises RequestUnusable, TrustUnusable, pycurl.error.
+        """
+        for option, value in self._constant:
+            easy.setopt(option, value)
+        for option, value in self._trust(request.trust):
+            easy.setopt(option, value)
+        proxy = self._proxy(request.url)
+        if proxy is not None:
+            easy.setopt(pycurl.PROXY, proxy)
+        easy.setopt(pycurl.URL, _octets(request.url, "the URL"))
+        easy.setopt(pycurl.HTTPHEADER, _fields(request.headers))
+        self._method(easy, request)
+
+    def _method(self, easy: pycurl.Curl, request: Request) -> None:
+        method, size = request.method, request.body.size if request.body else 0
+        if method not in _METHODS:
+            raise RequestUnusable(f"the method `{method}` is unknown")
+        if method == "HEAD":
+            easy.setopt(pycurl.NOBODY, 1)
+        elif request.body or method in _WITH_BODY:
+            # for POST too: libcurl's own would be a form, and without a body it would wait for one
+            easy.setopt(pycurl.UPLOAD, 1)
+            easy.setopt(pycurl.INFILESIZE_LARGE, size)
+            buffer = self._large_buffer if size >= LARGE_BUFFER else _SMALL_BUFFER
+            easy.setopt(pycurl.UPLOAD_BUFFERSIZE, buffer)
+        if method not in ("HEAD", "GET"):
+            easy.setopt(pycurl.CUSTOMREQUEST, method)
+
+    def _proxy(self, url: str) -> str | None:
+        try:
+            return proxy_for(url, self._environ)
+        except ValueError:
+            raise RequestUnusable("the URL is malformed") from None
+
+    def _trust(self, trust: Trust) -> tuple[tuple[int, object], ...]:
+        options = self._trusts.get(trust)
+        if options is None:
+            found = find_certificates(trust, self._environ)
+            options = self._trusts[trust] = tuple(_trust_options(trust, found))
+        return options
+
+
+def _trust_options(trust: Trust, found: Certificates) -> list[tuple[int, object]]:
+    options: list[tuple[int, object]] = [
+        (pycurl.SSL_VERIFYPEER, int(trust.verify)),
+        (pycurl.SSL_VERIFYHOST, 2 if trust.verify else 0),
+    ]
+    given = (
+        (pycurl.CAINFO, found.ca_file),
+        (pycurl.CAPATH, found.ca_dir),
+        (pycurl.CAINFO_BLOB, found.ca_data),
+        (pycurl.PROXY_CAINFO, found.ca_file),
+        (pycurl.PROXY_CAPATH, found.ca_dir),
+        (pycurl.PROXY_CAINFO_BLOB, found.ca_data),
+        (pycurl.SSLCERT, found.client_cert),
+        (pycurl.SSLKEY, found.client_key),
+    )
+    return [*options, *((option, value) for option, value in given if value is not None)]
+
+
+def _fields(headers: tuple[tuple[str, str], ...]) -> list[bytes]:
+    # a name without a value takes back what libcurl would send of its own
+    lines = [b"Expect:", b"Accept:"]
+    for name, value in headers:
+        line = f"{name}: {value}"
+        if not _FIELD.match(line):
+            raise RequestUnusable(f"the value of the header `{name[:40]}` cannot be sent")
+        # libcurl drops a field without a value unless it is written so
+        lines.append(_octets(line if value else f"{name};", "a header"))
+    return lines
+
+
+def _octets(text: str, what: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise RequestUnusable(f"{what} holds characters that HTTP cannot carry") from None

@@ -1,0 +1,251 @@
+"""One request under way: what libcurl's callbacks need, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pycurl
+
+from idpbuilder.transport.answer import Answer
+from idpbuilder.transport.failures import Fault, failure_of
+from idpbuilder.transport.rate import Turnstile
+from idpbuilder.transport.watchdog import Allowances, Phase, Watch
+from idpbuilder.wire import (
+    BodyReader,
+    Completion,
+    FailureKind,
+    Request,
+    Response,
+    TransportFailure,
+)
+
+_ABORT = 0
+
+
+@dataclass(slots=True)
+class Desk:
+    """What all transfers of an engine share.
+
+    Bodies are read into one `buffer`: libcurl copies what a callback returns before the next one
+    runs. What a callback raises would be printed by pycurl and lost: it is kept in `raised`.
+    """
+
+    buffer: memoryview
+    clock: Callable[[], float]
+    allowances: Allowances
+    turnstile: Turnstile[Transfer] | None
+    raised: list[BaseException] = field(default_factory=list)
+
+
+class Transfer:
+    """A request from `begin` to `completion`.
+
+    The easy handle knows this object by its callbacks, and this object knows the handle: `end`
+    parts them.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_desk",
+        "_failure",
+        "_reader",
+        "_size",
+        "_started",
+        "_taken",
+        "easy",
+        "origin",
+        "request",
+        "sent",
+        "ticket",
+        "watch",
+    )
+
+    def __init__(self, ticket: int, request: Request, desk: Desk) -> None:
+        self.ticket = ticket
+        self.request = request
+        # scheme, host and port; an address that cannot be parsed is libcurl's to refuse
+        self.origin = "/".join(request.url.split("/", 3)[:3]).lower()
+        self.sent = 0
+        self.easy: pycurl.Curl | None = None
+        self._desk = desk
+        self._answer = Answer(request.answer_limit)
+        self._failure: TransportFailure | None = None
+        self._reader: BodyReader | None = None
+        self._size = request.body.size if request.body else 0
+        self._started = desk.clock()
+        self._taken = 0
+        self.watch = Watch(desk.allowances, self._started)
+
+    def begin(self, easy: pycurl.Curl) -> None:
+        """Open the body, and be called by `easy`. Raises OSError."""
+        self._started = self._desk.clock()
+        self.watch.enter(Phase.CONNECTING, self._started)
+        if self.request.body:
+            self._reader = self.request.body.open()
+        self.easy = easy
+        easy.setopt(pycurl.PREREQFUNCTION, self._on_connected)
+        easy.setopt(pycurl.READFUNCTION, self._on_read)
+        easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
+        easy.setopt(pycurl.WRITEFUNCTION, self._on_data)
+
+    def end(self) -> pycurl.Curl | None:
+        """Close the body and part from the handle, which is returned if there was one."""
+        if self._desk.turnstile:
+            self._desk.turnstile.leave(self)
+        reader, self._reader = self._reader, None
+        if reader:
+            reader.close()
+        easy, self.easy = self.easy, None
+        return easy
+
+    @property
+    def body_complete(self) -> bool:
+        """Whether all of the body was handed over."""
+        return self.sent == self._size
+
+    @property
+    def answered(self) -> bool:
+        """Whether an answer had begun."""
+        return self._answer.begun
+
+    def still_moves(self) -> bool:
+        """Whether the other side took bytes since the last time this was asked.
+
+        A slow line takes long over what the system's buffer holds, and until a good part of that is
+        gone nothing more is read. Not to be asked inside a callback.
+        """
+        assert self.easy is not None
+        if self.watch.phase not in (Phase.SENDING, Phase.AWAITING):
+            return False
+        left = _unacknowledged(self.easy.getinfo(pycurl.ACTIVESOCKET))
+        before, self._taken = self._taken, self.sent - left
+        return left > 0 and self._taken > before
+
+    def stalled(self) -> Completion:
+        """How it ended, its time being over."""
+        return self._completion(None, TransportFailure(FailureKind.STALLED, self.watch.complaint))
+
+    def unusable(self, reason: str) -> Completion:
+        """How it ended before it began."""
+        return self._completion(None, TransportFailure(FailureKind.SETUP, reason))
+
+    def unreadable(self, error: OSError | EOFError) -> Completion:
+        """How it ended, its body being unreadable."""
+        return self._completion(None, _unreadable(error))
+
+    def completion(self, fault: Fault | None) -> Completion:
+        """How it ended, by libcurl's word."""
+        answer = self._answer
+        failure = self._failure
+        if failure is None and fault is not None and not answer.cut:
+            failure = failure_of(fault)
+            if failure.kind is FailureKind.BROKEN and self._answered_early:
+                failure = None
+        elif failure is None and not answer.whole_head:
+            # libcurl takes the end of the connection for the end of the head
+            failure = failure_of(Fault(pycurl.E_PARTIAL_FILE))
+        if failure is not None:
+            return self._completion(None, failure)
+        response = Response(answer.status, answer.headers, answer.body, self.request.url)
+        return self._completion(response, None)
+
+    @property
+    def _answered_early(self) -> bool:
+        # a server that refuses in mid-body may close on us: its reason is worth more than that
+        return self._answer.whole_head and not self.body_complete
+
+    def _completion(
+        self, response: Response | None, failure: TransportFailure | None
+    ) -> Completion:
+        seconds = self._desk.clock() - self._started
+        return Completion(self.ticket, response, failure, self.sent, self.body_complete, seconds)
+
+    # -- called by libcurl: nothing may be raised here
+
+    def _on_connected(self, *_addresses: object) -> int:
+        phase = Phase.SENDING if self._size else Phase.AWAITING
+        self.watch.enter(phase, self._desk.clock())
+        ok: int = pycurl.PREREQFUNC_OK
+        return ok
+
+    def _on_read(self, room: int) -> memoryview | int:
+        try:
+            return self._read(room)
+        except (OSError, EOFError) as error:
+            self._failure = _unreadable(error)
+        except BaseException as error:
+            self._desk.raised.append(error)
+        abort: int = pycurl.READFUNC_ABORT
+        return abort
+
+    def _read(self, room: int) -> memoryview | int:
+        desk = self._desk
+        now = desk.clock()
+        count = min(room, len(desk.buffer), self._size - self.sent)
+        if count and desk.turnstile:
+            count = desk.turnstile.ask(self, count, now)
+            if not count:
+                self.watch.enter(Phase.PAUSED, now)
+                pause: int = pycurl.READFUNC_PAUSE
+                return pause
+        assert self._reader is not None
+        got = self._reader.readinto(desk.buffer[:count])
+        if count and not got:
+            raise EOFError(f"{self._size - self.sent} bytes short")
+        self.sent += got
+        if self._answer.begun:
+            self.watch.enter(Phase.RECEIVING, now)
+        else:
+            phase = Phase.AWAITING if self.body_complete else Phase.SENDING
+            self.watch.enter(phase, now, self.sent)
+        return desk.buffer[:got]
+
+    def _on_header(self, line: bytes) -> int | None:
+        try:
+            taken = self._answer.add_line(line)
+            now = self._desk.clock()
+            if self._answer.begun:
+                self._receive(now)
+            else:
+                self.watch.moved(now)
+        except BaseException as error:
+            self._desk.raised.append(error)
+            return _ABORT
+        if not taken:
+            message = "the head of the answer is too large"
+            self._failure = TransportFailure(FailureKind.PROTOCOL, message)
+            return _ABORT
+        return None
+
+    def _on_data(self, data: bytes) -> int | None:
+        try:
+            self._receive(self._desk.clock())
+            return None if self._answer.add_data(data) else _ABORT
+        except BaseException as error:
+            self._desk.raised.append(error)
+            return _ABORT
+
+    def _receive(self, now: float) -> None:
+        if self.watch.phase is not Phase.PAUSED:
+            self.watch.enter(Phase.RECEIVING, now)
+
+
+def _unacknowledged(fd: int) -> int:
+    """Bytes in the system's buffer that the other side has not taken; 0 where it does not tell."""
+    import fcntl
+    import termios
+
+    with contextlib.suppress(OSError):
+        count = fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(count, sys.byteorder)
+    return 0
+
+
+def _unreadable(error: OSError | EOFError) -> TransportFailure:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    name = error.filename if isinstance(error, OSError) else None
+    what = f"`{name}`" if isinstance(name, str) else "a local file"
+    return TransportFailure(FailureKind.BODY_READ, f"{what} cannot be read: {reason}", error)

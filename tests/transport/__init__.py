@@ -1,0 +1,1 @@
+"""The engine, against servers that behave and servers that do not."""

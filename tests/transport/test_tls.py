@@ -1,0 +1,187 @@
+"""TLS, certificates, and what is neither."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from pathlib import Path
+
+import pytest
+
+from idpbuilder.transport import CurlEngine
+from idpbuilder.wire import BytesBody, Completion, FailureKind, Request, Trust
+from tests.parts.certificates import Certificates
+from tests.parts.listeners import ClosesAtOnce, NeverAnswers
+from tests.transport.conftest import Finish, MakeEngine
+from tests.transport.scripted import CREATED, OK, Peer, ScriptedServer, answering, saying
+
+ANY = Trust(verify=False)
+
+
+@pytest.fixture
+def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' CA stands for the system's."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+
+
+def failure(done: Completion, kind: FailureKind) -> str:
+    assert done.failure is not None
+    assert (done.failure.kind, done.response) == (kind, None)
+    return done.failure.message
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_trusted_server_is_talked_to(
+    engine: CurlEngine, finish: Finish, certificates: Certificates
+) -> None:
+    with ScriptedServer(answering(CREATED), tls=certificates.server.server_context()) as server:
+        body = BytesBody(bytes(3_000_000))
+        for url in (server.url, f"https://{server.other_host}"):
+            (done,) = finish(engine, Request("PUT", f"{url}/", body=body))
+            assert done.response is not None
+            assert done.body_complete
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    ("pair", "reason"),
+    [
+        ("self_signed", "it is self-signed"),
+        ("expired", "it has expired"),
+        ("wrong_host", "it is for another host name"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_told_with_its_reason(
+    engine: CurlEngine, finish: Finish, certificates: Certificates, pair: str, reason: str
+) -> None:
+    context = getattr(certificates, pair).server_context()
+    with ScriptedServer(answering(OK), tls=context) as server:
+        for host in (server.host, server.other_host):
+            (done,) = finish(engine, Request("GET", f"https://{host}/?secret=1"))
+            message = failure(done, FailureKind.CERTIFICATE)
+            assert message == f"the certificate is not trusted: {reason}"
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=ANY))
+        assert done.response is not None
+
+
+def test_a_certificate_of_a_strange_authority_is_told(
+    engine: CurlEngine, finish: Finish, certificates: Certificates
+) -> None:
+    with ScriptedServer(answering(OK), tls=certificates.server.server_context()) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/"))
+    message = failure(done, FailureKind.CERTIFICATE)
+    assert message == "the certificate is not trusted: it was signed by an unknown authority"
+
+
+def test_a_connection_that_was_not_verified_is_not_used_where_it_must_be(
+    engine: CurlEngine, finish: Finish, certificates: Certificates
+) -> None:
+    with ScriptedServer(answering(OK), tls=certificates.self_signed.server_context()) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=ANY))
+        assert done.response is not None
+        (done,) = finish(engine, Request("GET", f"{server.url}/"))
+        failure(done, FailureKind.CERTIFICATE)
+
+
+def test_a_crt_in_the_folder_is_an_authority(
+    engine: CurlEngine, finish: Finish, certificates: Certificates, tmp_path: Path
+) -> None:
+    shutil.copy(certificates.ca, tmp_path / "own.crt")
+    with ScriptedServer(answering(OK), tls=certificates.server.server_context()) as server:
+        trust = Trust(cert_dir=str(tmp_path))
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+        assert done.response is not None
+
+
+def test_a_folder_that_cannot_be_read_is_told(engine: CurlEngine, finish: Finish) -> None:
+    (done,) = finish(engine, Request("GET", "https://localhost/", trust=Trust(cert_dir="/no/such")))
+    assert failure(done, FailureKind.SETUP).startswith("`/no/such` cannot be read")
+
+
+def test_a_client_certificate_is_shown(
+    engine: CurlEngine, finish: Finish, certificates: Certificates, tmp_path: Path
+) -> None:
+    shutil.copy(certificates.ca, tmp_path / "own.crt")
+    context = certificates.server.server_context(client_ca=certificates.ca)
+    trust = Trust(cert_dir=str(tmp_path))
+    with ScriptedServer(answering(OK), tls=context) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+        message = failure(done, FailureKind.TLS)
+        assert message == "the server wants a client certificate"
+    shutil.copy(certificates.client.cert, tmp_path / "me.cert")
+    shutil.copy(certificates.client.key, tmp_path / "me.key")
+    with ScriptedServer(answering(OK), tls=context) as server:
+        trust = Trust(cert_dir=f"{tmp_path}/.")  # certificates are read once for each trust
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+        assert done.response is not None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK,
+        b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent something strange",
+        b"<html><h1>400</h1></html>",
+        b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        b"220 mail.test ESMTP\r\n",
+        b"-ERR unknown command\r\n",
+    ],
+)
+def test_a_server_that_does_not_speak_tls_is_told_apart(
+    engine: CurlEngine, finish: Finish, answer: bytes
+) -> None:
+    def play(peer: Peer) -> None:
+        peer.connection.recv(65536)
+        peer.send(answer)
+
+    with ScriptedServer(play) as server:
+        (done,) = finish(engine, Request("GET", f"https://{server.host}/", trust=ANY))
+    assert failure(done, FailureKind.NOT_TLS) == "the other side does not speak TLS"
+
+
+def test_hanging_up_on_a_handshake_is_a_failure_of_tls(engine: CurlEngine, finish: Finish) -> None:
+    def reset(peer: Peer) -> None:
+        peer.connection.recv(65536)
+        peer.reset()
+
+    def close(peer: Peer) -> None:
+        peer.connection.recv(65536)
+
+    for script in (reset, close):
+        with ScriptedServer(script) as server:
+            (done,) = finish(engine, Request("GET", f"https://{server.host}/", trust=ANY))
+        assert failure(done, FailureKind.TLS).startswith("the TLS handshake failed: ")
+    with ClosesAtOnce() as closing:
+        (done,) = finish(engine, Request("GET", f"https://{closing.host}/", trust=ANY))
+    failure(done, FailureKind.TLS)
+
+
+def test_an_old_protocol_is_a_failure_of_tls(
+    engine: CurlEngine, finish: Finish, certificates: Certificates
+) -> None:
+    context = certificates.server.server_context()
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # the certificates are not RSA
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with ScriptedServer(answering(OK), tls=context) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=ANY))
+    message = failure(done, FailureKind.TLS)
+    assert message == "the server found no common way to encrypt"
+
+
+def test_a_handshake_that_does_not_end_is_given_up(make_engine: MakeEngine, finish: Finish) -> None:
+    engine = make_engine(connect_seconds=0.2)
+    with NeverAnswers() as server:
+        (done,) = finish(engine, Request("GET", f"https://{server.host}/"))
+    message = failure(done, FailureKind.STALLED)
+    assert message == "the connection was made, but not ready for a request within 0.2 s"
+
+
+def test_an_http_request_to_a_tls_port_is_an_answer_like_any_other(
+    engine: CurlEngine, finish: Finish
+) -> None:
+    answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+    with ScriptedServer(saying(answer)) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/"))
+    assert done.response is not None
+    assert done.response.status == 400
