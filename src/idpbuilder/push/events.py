@@ -1,0 +1,74 @@
+"""What a push tells while it runs, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from idpbuilder.image import Reference
+from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
+
+
+@dataclass(frozen=True, slots=True)
+class PushStarted:
+    """A push begins; `layers` are the sizes in bytes of the distinct layers, in manifest order."""
+
+    image: str
+    reference: Reference
+    layers: tuple[int, ...]
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEnded:
+    """Layer `number` of `total` (from 1, base first) is in the repository."""
+
+    number: int
+    total: int
+    layer: LayerResult
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEnded:
+    """The root manifest is in the repository under its reference."""
+
+    status: BlobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the push stands: bytes sent per layer in manifest order, each at most the layer's size.
+
+    No number in it ever falls, not even when a body is sent again. `seconds` since the push began.
+    """
+
+    sent: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for `--verbose`. It holds no secret."""
+
+    text: str
+
+
+Event = PushStarted | LayerEnded | ManifestEnded | PushResult | PushFailure | Note
+
+
+class Reporter(Protocol):
+    """Who is told. Nothing a reporter does may end the push."""
+
+    @property
+    def wants_notes(self) -> bool:
+        """Whether `Note`s are shown; where not, nobody needs to word them."""
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds between calls of `progress`; None where none are wanted."""
+
+    def emit(self, event: Event) -> None:
+        """Something happened."""
+
+    def progress(self, progress: Progress) -> None:
+        """Where the push stands now."""

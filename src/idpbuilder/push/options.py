@@ -1,0 +1,37 @@
+"""What a user asks of a push, checked and with every default in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from idpbuilder.image import Platform, Reference
+from idpbuilder.push.destination import Prefix
+
+DEFAULT_TIMEOUT = 300.0
+DEFAULT_RETRIES = 10
+RETRIES_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """`timeout` in seconds for each destination, None without limit; `limit_rate` in bytes per
+    second over all transfers, None without; `jobs` concurrent transfers per registry, None for our
+    choice. `username` and `password` come from flags and variables, each None where neither names
+    it.
+    """
+
+    images: tuple[str, ...] = ()
+    to: tuple[Reference, ...] = ()
+    prefix: Prefix | None = None
+    platform: Platform | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    authfile: str | None = None
+    cert_dir: str | None = None
+    insecure: bool = False
+    timeout: float | None = DEFAULT_TIMEOUT
+    retries: int = DEFAULT_RETRIES
+    jobs: int | None = None
+    limit_rate: int | None = None
+    dry_run: bool = False
+    verify: bool = False

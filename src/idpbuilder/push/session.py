@@ -1,0 +1,324 @@
+"""One registry through a whole run: its endpoint, its tokens, and every request to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from idpbuilder.errors import AuthError
+from idpbuilder.image import Digest
+from idpbuilder.image.reference import split_host_port
+from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, join, send
+from idpbuilder.registry.auth import Authenticator
+from idpbuilder.registry.call import Call, Machine
+from idpbuilder.registry.credentials import Credentials
+from idpbuilder.registry.endpoints import Endpoint, host_of, is_loopback
+from idpbuilder.registry.failure import bare, failure_setback, is_retriable, setback
+from idpbuilder.registry.retry import RetryPolicy, Setback
+from idpbuilder.registry.scope import Rights, Scope
+from idpbuilder.registry.upload import Habits
+from idpbuilder.wire import (
+    Completion,
+    Engine,
+    FailureKind,
+    Headers,
+    Request,
+    Response,
+    TransportFailure,
+    Trust,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a push has cost so far: payload bytes of blobs and manifests, requests, and retries."""
+
+    bytes_sent: int = 0
+    requests: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How to talk to a registry. `scheme` is "" where the user fixed none."""
+
+    policy: RetryPolicy
+    trust: Trust
+    insecure: bool = False
+    scheme: str = ""
+
+
+@dataclass(slots=True)
+class Known:
+    """Where blobs of this registry are, as far as this run has seen: digest to repositories."""
+
+    repositories: dict[Digest, list[str]] = field(default_factory=dict)
+
+    def add(self, digest: Digest, repository: str) -> None:
+        """`repository` holds `digest`."""
+        places = self.repositories.setdefault(digest, [])
+        if repository not in places:
+            places.append(repository)
+
+    def has(self, digest: Digest, repository: str) -> bool:
+        """Whether `repository` was seen to hold `digest`."""
+        return repository in self.repositories.get(digest, ())
+
+    def forget(self, digest: Digest, repository: str) -> None:
+        """`repository` turned out not to hold `digest`, or to have lost it."""
+        places = self.repositories.get(digest, [])
+        if repository in places:
+            places.remove(repository)
+
+    def elsewhere(self, digest: Digest, repository: str) -> str | None:
+        """Another repository of this registry that holds `digest`."""
+        return next(
+            (place for place in self.repositories.get(digest, ()) if place != repository), None
+        )
+
+
+class RegistrySession:
+    """Sends what machines want to send: signed in, tried again, counted, and told to `note`."""
+
+    def __init__(
+        self,
+        registry: str,
+        options: SessionOptions,
+        find_credentials: Callable[[], Credentials | None],
+        engine: Engine,
+        note: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.registry = registry
+        self.engine = engine
+        self.options = options
+        self.habits = Habits()
+        self.known = Known()
+        self.tally = Tally()
+        self.last_trouble = ""
+        self._schemes = _schemes(registry, options)
+        self._settled = False
+        self.endpoint = Endpoint.of(self._schemes.pop(0), registry)
+        self._auth = Authenticator(
+            find_credentials, options.trust, clock, insecure=options.insecure
+        )
+        self._fetching: dict[Rights, Task[None]] = {}
+        self._loop: Loop | None = None
+        self._note = note
+
+    def begin_image(self, loop: Loop) -> None:
+        """Work on `loop` from now on, and count anew."""
+        self._loop = loop
+        self.tally = Tally()
+        self.last_trouble = ""
+        self._fetching.clear()
+
+    def drive(
+        self,
+        machine: Machine,
+        *,
+        recheck: Callable[[Setback], Steps[None]] | None = None,
+        started: Callable[[int], None] | None = None,
+    ) -> Steps[None]:
+        """Bring `machine` to its end. Raises the PushError that ended it.
+
+        `recheck` looks at the local bytes before they are sent again, and may raise; `started` is
+        told the ticket of each request.
+        """
+        retries: dict[str, int] = {}
+        while not machine.ended:
+            call, step = machine.next_call(), machine.step
+            completion = yield from self._exchange(call, started)
+            found = _judge(machine, completion)
+            if found is None:
+                continue
+            if recheck:
+                yield from recheck(found)
+            yield from self._back_off(found, retries.get(step, 0))
+            retries[step] = retries.get(step, 0) + 1
+
+    def inquire(self, inquiry: Generator[Call, Response, T]) -> Steps[T]:
+        """Answer an inquiry's calls until it returns. Raises PushError."""
+        call = next(inquiry)
+        while True:
+            what = f"{call.request.method} {bare(call.request.url)} failed"
+            exchange = partial(self._exchange, call)
+            response = yield from self._insist(exchange, what, self.endpoint.authority)
+            try:
+                call = inquiry.send(response)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+
+    def cancel(self, url: str, repository: str) -> Steps[None]:
+        """Close an upload session that nobody needs any more; whether that works is no matter."""
+        ours = self.endpoint.is_origin_of(url)
+        header = self._auth.header((Scope.push(repository),)) if ours else None
+        yield from self._send(_signed(Request("DELETE", url, trust=self.options.trust), header))
+
+    # -- one request, and its further tries
+
+    def _insist(
+        self, exchange: Callable[[], Steps[Completion]], what: str, where: str
+    ) -> Steps[Response]:
+        """Make `exchange` until there is an answer worth judging."""
+        made = 0
+        while True:
+            completion = yield from exchange()
+            if completion.failure is not None:
+                found = failure_setback(completion.failure, what, where)
+            else:
+                assert completion.response is not None
+                if not is_retriable(completion.response):
+                    return completion.response
+                found = setback(completion.response, what)
+            yield from self._back_off(found, made)
+            made += 1
+
+    def _back_off(self, found: Setback, made: int) -> Steps[None]:
+        self.last_trouble = found.error.message
+        policy = self.options.policy
+        delay = policy.delay(made, found.retry_after)
+        if delay is None:
+            raise found.error
+        self.tally.retries += 1
+        self._note(f"retry {made + 1} of {policy.retries} in {delay:.1f} s: {found.error.message}")
+        yield Sleep(delay)
+
+    def _exchange(
+        self, call: Call, started: Callable[[int], None] | None = None
+    ) -> Steps[Completion]:
+        """Send a call, signed in; a 401 is answered by one renewed sign-in."""
+        renewed = False
+        while True:
+            request = self._rebased(call.request)
+            ours = self.endpoint.is_origin_of(request.url)
+            try:
+                header = (yield from self._authorization(call.scopes)) if ours else None
+            except AuthError as error:
+                if not call.lenient:
+                    raise
+                self._note(f"auth: {error.message}")
+                return _denied(request)
+            completion = yield from self._send(_signed(request, header), started)
+            self.tally.bytes_sent += completion.sent
+            if completion.failure and self._next_scheme(completion.failure):
+                continue
+            response = completion.response
+            self._settled = self._settled or response is not None
+            if response is None or response.status != 401 or not ours:
+                return completion
+            if call.lenient and header is not None:
+                return completion
+            if renewed:
+                raise self._auth.unauthorized(self.endpoint, response)
+            yield from self._sign_in(call.scopes, response, header)
+            # a first sign-in is no renewal: what it brings may itself be refused, once
+            renewed = header is not None
+
+    def _send(
+        self, request: Request, started: Callable[[int], None] | None = None
+    ) -> Steps[Completion]:
+        self.tally.requests += 1
+        completion = yield from send(request, started)
+        answer = completion.failure.message if completion.failure else ""
+        if completion.response is not None:
+            answer = str(completion.response.status)
+        self._note(f"{request.method} {bare(request.url)}: {answer} in {completion.seconds:.3f} s")
+        return completion
+
+    # -- signing in
+
+    def _sign_in(
+        self, scopes: tuple[Scope, ...], response: Response, header: str | None
+    ) -> Steps[None]:
+        """Learn from a 401, and from the ping's where the 401 itself asks for nothing."""
+        learnt = self._auth.refused(response, self.endpoint, scopes, header)
+        if not learnt:
+            ping = Request("GET", self.endpoint.ping(), trust=self.options.trust)
+            answer = (yield from self._send(ping)).response
+            if answer is None or answer.status != 401:
+                raise self._auth.unauthorized(self.endpoint, response)
+            if not self._auth.refused(answer, self.endpoint, scopes, None):
+                raise self._auth.unauthorized(self.endpoint, answer)
+        self._note(f"auth: {self._auth.scheme} with {self._auth.source} for {self.registry}")
+
+    def _authorization(self, scopes: tuple[Scope, ...]) -> Steps[str | None]:
+        """The header for `scopes`; a token that is missing is fetched once, whoever needs it."""
+        while (rights := self._auth.wanted(scopes)) is not None:
+            task = self._fetching.get(rights)
+            if task is None:
+                assert self._loop is not None
+                task = self._fetching[rights] = self._loop.spawn(self._fetch(scopes))
+            try:
+                yield from join([task])
+            finally:
+                self._fetching.pop(rights, None)
+        return self._auth.header(scopes)
+
+    def _fetch(self, scopes: tuple[Scope, ...]) -> Steps[None]:
+        flow = self._auth.fetch(scopes)
+        request = next(flow)
+        while True:
+            what = f"the token service {bare(request.url)} could not be asked"
+            send_it = partial(self._send, request)
+            response = yield from self._insist(send_it, what, host_of(request.url))
+            try:
+                request = flow.send(response)
+            except StopIteration:
+                return
+
+    # -- which scheme
+
+    def _next_scheme(self, failure: TransportFailure) -> bool:
+        """Whether the registry turned out not to speak TLS, and may be asked without."""
+        if self._settled or not self._schemes:
+            return False
+        portless = split_host_port(self.registry)[1] is None
+        plain = failure.kind is FailureKind.NOT_TLS or (
+            portless and failure.kind is FailureKind.CONNECT
+        )
+        if plain:
+            self.endpoint = Endpoint.of(self._schemes.pop(0), self.registry)
+            self._note(f"{self.registry} does not speak TLS: going on over plain HTTP")
+        return plain
+
+    def _rebased(self, request: Request) -> Request:
+        """The request at today's scheme, where its URL was made before the scheme was known."""
+        old = Endpoint.of("https", self.registry).base
+        if self.endpoint.scheme == "http" and request.url.startswith(f"{old}/"):
+            return replace(request, url=self.endpoint.base + request.url.removeprefix(old))
+        return request
+
+
+def _schemes(registry: str, options: SessionOptions) -> list[str]:
+    if options.scheme:
+        return [options.scheme]
+    host = split_host_port(registry)[0]
+    return ["https", "http"] if options.insecure or is_loopback(host) else ["https"]
+
+
+def _signed(request: Request, header: str | None) -> Request:
+    if header is None:
+        return request
+    return replace(request, headers=(*request.headers, ("Authorization", header)))
+
+
+def _denied(request: Request) -> Completion:
+    """What a registry would have answered to a request for which there is no token."""
+    response = Response(401, Headers(), b"", request.url)
+    return Completion(0, response, None, 0, True, 0.0)
+
+
+def _judge(machine: Machine, completion: Completion) -> Setback | None:
+    response = completion.response
+    # a success that came before the body was whole is none: the registry cannot have it
+    if response is not None and (completion.body_complete or response.status >= 300):
+        return machine.receive(response)
+    early = TransportFailure(FailureKind.BROKEN, "it answered before the whole body was sent")
+    return machine.transfer_failed(completion.failure or early)
