@@ -1,0 +1,234 @@
+"""The command `push`: its flags, and what they ask for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idpbuilder.cli.command import Flag, Group, PushCommand, Session
+from idpbuilder.cli.exits import OK, exit_of
+from idpbuilder.cli.flags import JOBS_LIMIT, OUTPUT, PROGRESS, information, push_flags
+from idpbuilder.cli.streams import Stream
+from idpbuilder.errors import ImageNotFound, UsageError
+
+if TYPE_CHECKING:
+    from idpbuilder.cli.command import Run
+    from idpbuilder.cli.given import Given
+    from idpbuilder.cli.view import View
+    from idpbuilder.image import Reference
+    from idpbuilder.push.options import PushOptions
+    from idpbuilder.push.result import PushFailure, PushResult
+
+
+def _push(**values: object) -> int:
+    """Push OCI container images to any OCI registry.
+
+    IMAGE is an OCI layout directory, or an OCI archive, plain or compressed with gzip or zstd:
+    a path, oci:PATH[:REF] or oci-archive:PATH[:REF].
+    """
+    from idpbuilder.cli.given import Given
+
+    session = click.get_current_context().ensure_object(Session)
+    flags = {flag.name: flag for flag in push.params if isinstance(flag, Flag) and flag.name}
+    given = Given(flags, values, session.environ)
+    view = _view(given)
+    options = _options(given, values, session)
+    if not options.images:
+        raise ImageNotFound(
+            "no image was found",
+            "no IMAGE was named",
+            "name an OCI layout directory or an OCI archive, as in `idpbuilder push ./image`",
+        )
+    return _carry_out(options, view, given.value("digestfile", str, None), session)
+
+
+def _carry_out(options: PushOptions, view: View, digestfile: str | None, session: Session) -> int:
+    from idpbuilder.cli.digestfile import DigestFile
+    from idpbuilder.cli.report import digest_reference
+    from idpbuilder.cli.signals import signals_reach
+    from idpbuilder.cli.view import reporter_for
+    from idpbuilder.push.result import PushResult
+    from idpbuilder.push.stop import Stop
+
+    file = DigestFile(digestfile) if digestfile else None
+    if file is not None:
+        file.check()
+    run = session.run or _real_run()
+    reporter, close = reporter_for(view, Stream(sys.stdout), Stream(sys.stderr), session.environ)
+    stop = Stop()
+    try:
+        with signals_reach(stop):
+            outcomes = run(options, reporter, stop)
+    finally:
+        close()
+    reached = [digest_reference(outcome) for outcome in outcomes if isinstance(outcome, PushResult)]
+    code = _first_failure(outcomes)
+    if file is not None and reached and not options.dry_run:
+        try:
+            file.write(reached)
+        except Exception as error:
+            told = session.tell(error)
+            return code or told
+    return code
+
+
+def _real_run() -> Run:
+    from idpbuilder.push.run import run
+
+    return run
+
+
+def _first_failure(outcomes: Sequence[PushResult | PushFailure]) -> int:
+    from idpbuilder.push.result import PushFailure
+
+    codes = [
+        exit_of(outcome.error).code for outcome in outcomes if isinstance(outcome, PushFailure)
+    ]
+    return codes[0] if codes else OK
+
+
+def _view(given: Given) -> View:
+    from idpbuilder.cli.values import one_of
+    from idpbuilder.cli.view import View
+
+    output = given.value("output", lambda text: one_of(text, OUTPUT), "text")
+    progress = given.value("progress", lambda text: one_of(text, PROGRESS), "auto")
+    quiet, verbose = given.has("quiet"), given.has("verbose")
+    if quiet and verbose:
+        raise UsageError(
+            "`--quiet` and `--verbose` contradict each other", hint="leave one of them out"
+        )
+    if not quiet and not verbose:
+        quiet, verbose = given.variable_switch("quiet"), given.variable_switch("verbose")
+        if quiet and verbose:
+            raise UsageError(
+                "IDPBUILDER_PUSH_QUIET and IDPBUILDER_PUSH_VERBOSE contradict each other",
+                hint="unset one of them, or use `--quiet` or `--verbose`",
+            )
+    return View(quiet, verbose, progress, output)
+
+
+def _options(given: Given, values: dict[str, Any], session: Session) -> PushOptions:
+    from idpbuilder.cli.given import parsed
+    from idpbuilder.cli.values import duration, rate, whole_number
+    from idpbuilder.image import Platform
+    from idpbuilder.push.destination import Prefix
+    from idpbuilder.push.options import DEFAULT_RETRIES, DEFAULT_TIMEOUT, RETRIES_LIMIT, PushOptions
+
+    images: tuple[str, ...] = values["images"]
+    if "" in images:
+        raise UsageError("IMAGE is empty", hint="name a path, or leave it out")
+    arguments: dict[str, Any] = {
+        "images": images,
+        "to": tuple(parsed(text, "`--to`", _destination, _TO_HINT) for text in values["to"]),
+        "prefix": given.value("registry", Prefix.parse, None, _REGISTRY_HINT),
+        "platform": given.value("platform", Platform.parse, None, _PLATFORM_HINT),
+        "username": given.secret("username"),
+        "authfile": given.value("authfile", str, None),
+        "cert_dir": given.value("cert_dir", _folder, None),
+        "insecure": given.switch("insecure"),
+        "timeout": given.value("timeout", duration, DEFAULT_TIMEOUT),
+        "retries": given.value(
+            "retry_attempts", lambda text: whole_number(text, 0, RETRIES_LIMIT), DEFAULT_RETRIES
+        ),
+        "jobs": given.value("jobs", lambda text: whole_number(text, 1, JOBS_LIMIT), None),
+        "limit_rate": given.value("limit_rate", rate, None),
+        "dry_run": given.has("dry_run"),
+        "verify": given.has("verify"),
+    }
+    # last, so that nobody types a password for a command that cannot run
+    arguments["password"] = _password(given, images, session)
+    return PushOptions(**arguments)
+
+
+_TO_HINT = "write a destination as `host[:port]/path/name[:tag]`"
+_REGISTRY_HINT = "write it as `[http://|https://]host[:port][/namespace]`"
+_PLATFORM_HINT = "write it as `linux/amd64` or `linux/arm/v7`"
+
+
+def _destination(text: str) -> Reference:
+    from idpbuilder.cli.values import BadValue
+    from idpbuilder.image import Reference
+
+    if "://" in text:
+        raise BadValue("a destination has no scheme", "for plain HTTP use `--registry http://HOST`")
+    reference = Reference.parse(text)
+    if not reference.registry and "/" not in reference.repository:
+        raise BadValue(
+            "it names no registry", f"{_TO_HINT}; on Docker Hub, as `docker.io/user/name`"
+        )
+    return reference
+
+
+def _folder(text: str) -> str:
+    import os
+
+    from idpbuilder.cli.values import BadValue
+
+    if not os.path.isdir(text):
+        raise BadValue(
+            "it is no directory", "name the folder that holds `*.crt`, `*.cert` and `*.key`"
+        )
+    return text
+
+
+def _password(given: Given, images: Sequence[str], session: Session) -> str | None:
+    if given.has("password_stdin"):
+        if given.is_set("password"):
+            raise UsageError(
+                "`--password` and `--password-stdin` contradict each other",
+                hint="leave one of them out",
+            )
+        if "-" in images:
+            raise UsageError(
+                "standard input cannot be both the image and the password",
+                hint="use IDPBUILDER_REGISTRY_PASSWORD for the password",
+            )
+        password: str | None = _password_from_stdin()
+    else:
+        password = given.secret("password")
+    if password:
+        username = given.secret("username") or ""
+        session.secrets += [password, f"{username}:{password}"]
+    return password
+
+
+def _password_from_stdin() -> str:
+    import os
+
+    try:
+        data = sys.stdin.buffer.read()
+    # closed before the program began, standard input is None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(
+            "the password cannot be read", "standard input is closed", "pipe the password in"
+        ) from error
+    # the one line end that `echo` adds, and no more: a password may end in another
+    text = os.fsdecode(data)
+    text = text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
+    if not text:
+        raise UsageError("the password on standard input is empty", hint="pipe the password in")
+    return text
+
+
+push = PushCommand(
+    "push",
+    params=push_flags(),
+    callback=_push,
+    help=_push.__doc__,
+    options_metavar="[FLAGS]",
+    add_help_option=False,
+)
+idpbuilder = Group(
+    "idpbuilder",
+    params=information(),
+    commands={"push": push},
+    help="Work with container images.",
+    options_metavar="[FLAGS]",
+    subcommand_metavar="COMMAND [ARGS]...",
+    add_help_option=False,
+    no_args_is_help=False,
+)

@@ -1,0 +1,152 @@
+"""The lines a person reads: progress on stderr, the result on stdout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from idpbuilder.cli.failure import failure_text
+from idpbuilder.cli.streams import Stream
+from idpbuilder.image import Reference
+from idpbuilder.push.events import Event, LayerEnded, ManifestEnded, Note, Progress, PushStarted
+from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
+
+_UNITS: Final = ("kB", "MB", "GB", "TB", "PB", "EB")
+_TICK: Final = "\N{CHECK MARK}"
+_PLAIN_TICK: Final = "+"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a user wants to see; with `digest_only` a result is the digest reference alone."""
+
+    progress: bool
+    notes: bool = False
+    results: bool = True
+    digest_only: bool = False
+
+
+class Sink(Protocol):
+    """Where lines for stderr go."""
+
+    def line(self, text: str) -> None:
+        """Write `text` and an end of line."""
+
+    def can_say(self, text: str) -> bool:
+        """Whether the encoding has `text`."""
+
+
+class TextReport:
+    """A Reporter that prints lines: results to `out`, the rest to `err`."""
+
+    def __init__(self, out: Stream, err: Sink, shown: Shown) -> None:
+        self._out = out
+        self._err = err
+        self._shown = shown
+        self._tick = _TICK if err.can_say(_TICK) else _PLAIN_TICK
+        self._manifest = BlobStatus.WOULD_PUSH
+
+    @property
+    def wants_notes(self) -> bool:
+        """Whether `--verbose` was asked for."""
+        return self._shown.notes
+
+    @property
+    def interval(self) -> float | None:
+        """None: lines come with events, not with time."""
+        return None
+
+    def emit(self, event: Event) -> None:
+        """Print what the event says, where it is wanted."""
+        if isinstance(event, Note):
+            if self._shown.notes:
+                self._err.line(event.text)
+        elif isinstance(event, PushFailure):
+            self._err.line(failure_text(event.error))
+        elif isinstance(event, PushResult):
+            self._result(event)
+        else:
+            if isinstance(event, ManifestEnded):
+                self._manifest = event.status
+            if self._shown.progress:
+                self._progress_line(event)
+
+    def progress(self, progress: Progress) -> None:
+        """Nothing: between events there is no line to print."""
+
+    def _progress_line(self, event: PushStarted | LayerEnded | ManifestEnded) -> None:
+        if isinstance(event, PushStarted):
+            verb, to = ("Checking", "against") if event.dry_run else ("Pushing", "to")
+            self._err.line(f"{verb} image {event.image} {to} {place(event.reference)}...")
+        elif isinstance(event, LayerEnded) and not _planned(event.layer.status):
+            how = f"{_layer_words(event.layer)} ({size_text(event.layer.size)})"
+            self._err.line(f"{self._tick} Layer {event.number}/{event.total} {how}")
+        elif isinstance(event, ManifestEnded) and not _planned(event.status):
+            how = "exists" if event.status is BlobStatus.EXISTS else "pushed successfully"
+            self._err.line(f"{self._tick} Manifest {how}")
+
+    def _result(self, result: PushResult) -> None:
+        if not self._shown.results:
+            return
+        if self._shown.digest_only:
+            self._out.line(digest_reference(result))
+        elif result.dry_run:
+            for line in plan(result, self._manifest):
+                self._out.line(line)
+        else:
+            self._out.line(f"Image pushed: {result.reference}")
+
+
+def plan(result: PushResult, manifest: BlobStatus) -> list[str]:
+    """What a dry run found, in manifest order."""
+    total = len(result.layers)
+    lines = [
+        f"- Layer {number}/{total} {_layer_words(layer)} ({size_text(layer.size)})"
+        for number, layer in enumerate(result.layers, 1)
+    ]
+    if manifest is BlobStatus.EXISTS:
+        return [*lines, "- Manifest exists", f"Nothing to push: {result.reference}"]
+    pushed = [layer for layer in result.layers if layer.status is BlobStatus.WOULD_PUSH]
+    layers = f"{len(pushed)} of {total} layer{'' if total == 1 else 's'}"
+    size = size_text(sum(layer.size for layer in pushed))
+    return [
+        *lines,
+        "- Manifest would be pushed",
+        f"Would push: {result.reference} ({layers}, {size})",
+    ]
+
+
+def size_text(size: int) -> str:
+    """`size` bytes in SI units, as `173 B` or `2.5 kB`."""
+    if size < 1000:
+        return f"{size} B"
+    value, unit = size / 1000, 0
+    # what would be rounded up to 1000.0 belongs to the next unit
+    while value >= 999.95 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}"
+
+
+def place(reference: Reference) -> str:
+    """Where the image goes, without the last component of its name."""
+    return reference.name.rpartition("/")[0] or reference.name
+
+
+def digest_reference(result: PushResult) -> str:
+    """The name and the digest that the image has now."""
+    return f"{result.reference.name}@{result.root.digest}"
+
+
+def _planned(status: BlobStatus) -> bool:
+    return status in (BlobStatus.WOULD_PUSH, BlobStatus.WOULD_MOUNT)
+
+
+def _layer_words(layer: LayerResult) -> str:
+    origin = f" from {layer.mounted_from}" if layer.mounted_from else ""
+    return {
+        BlobStatus.PUSHED: "pushed",
+        BlobStatus.EXISTS: "exists",
+        BlobStatus.MOUNTED: f"mounted{origin}",
+        BlobStatus.WOULD_PUSH: "would be pushed",
+        BlobStatus.WOULD_MOUNT: f"would be mounted{origin}",
+    }[layer.status]
