@@ -1,0 +1,1 @@
+"""Pushes to real registries, read back with other people's tools."""
