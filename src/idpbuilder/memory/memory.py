@@ -1,0 +1,241 @@
+"""What is remembered, and how it is asked for: nothing here raises, and all answers are hints.
+
+Notes are written in one transaction at the end, or when many have come together: a push in full
+swing must not wait for a disk, nor for another push that writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from idpbuilder.image import Digest, InvalidValue
+from idpbuilder.memory.tables import CONTENTS, DAY, DOCUMENTS, PACKED, SEEN, Row, Table
+
+if TYPE_CHECKING:
+    from idpbuilder.memory.database import Database
+
+LARGEST: Final = 4 * 1024 * 1024
+"""Bytes of the largest document or table of contents that is kept."""
+
+MOST_SEEN: Final = 4
+"""Repositories that are told for a blob."""
+
+_MOST_WAITING: Final = 1_000
+_MOST_BYTES_WAITING: Final = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What a layer became: the blob's digest, and its size in bytes."""
+
+    digest: Digest
+    size: int
+
+
+class Memory:
+    """The memory in the file at `path`, which is opened when it is first needed.
+
+    Safe beside other processes with the same file; for one thread. `clock` tells seconds since
+    1970. Once closed, and where the file cannot be used, it knows nothing and keeps nothing.
+    """
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._database: Database | None = None
+        self._is_opened = False
+        self._waiting: dict[tuple[Table, Row], Row] = {}
+        self._bytes_waiting = 0
+        self._used: set[tuple[Table, Row]] = set()
+
+    def packed(self, diff_id: Digest, packer: str) -> Packed | None:
+        """What the raw layer `diff_id` became under `packer`: format, level and their version."""
+        match self._find(PACKED, (str(diff_id), packer)):
+            case (str(text), int(size)):
+                try:
+                    return Packed(Digest.parse(text), size)
+                except InvalidValue:
+                    return None
+        return None
+
+    def remember_packed(self, diff_id: Digest, packer: str, packed: Packed) -> None:
+        """Note what the layer became: the same layer and packer always give the same blob."""
+        self._note(PACKED, (str(diff_id), packer), (str(packed.digest), packed.size))
+
+    def document(self, digest: Digest) -> bytes | None:
+        """The document with this digest, which has been verified."""
+        match self._find(DOCUMENTS, (str(digest),)):
+            case (bytes(data),) if digest.matches(data):
+                return data
+        return None
+
+    def remember_document(self, digest: Digest, data: bytes) -> None:
+        """Keep a document of at most LARGEST bytes."""
+        if len(data) <= LARGEST:
+            self._note(DOCUMENTS, (str(digest),), (data,))
+
+    def table_of_contents(self, identity: str) -> bytes | None:
+        """What was remembered for the archive `identity`, byte for byte."""
+        match self._find(CONTENTS, (_key(identity),)):
+            case (bytes(data),):
+                return data
+        return None
+
+    def remember_table_of_contents(self, identity: str, data: bytes) -> None:
+        """Keep what is in an archive, of at most LARGEST bytes."""
+        if len(data) <= LARGEST:
+            self._note(CONTENTS, (_key(identity),), (data,))
+
+    def seen(self, registry: str, digest: Digest) -> tuple[str, ...]:
+        """At most MOST_SEEN repositories of `registry` that had the blob, the last first, to a day.
+
+        It may be gone from them.
+        """
+        key = (registry, str(digest))
+        found = [
+            row[-1] for table, row in reversed(self._waiting) if table is SEEN and row[:-1] == key
+        ]
+        database = self._opened()
+        if database is not None:
+            found += database.latest(SEEN, key, MOST_SEEN)
+        return tuple(dict.fromkeys(name for name in found if isinstance(name, str)))[:MOST_SEEN]
+
+    def remember_seen(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
+        """Note that these blobs are in `repository` of `registry`."""
+        for digest in digests:
+            self._note(SEEN, (registry, str(digest), repository), ())
+
+    def flush(self) -> None:
+        """Write what was noted; what cannot be written is forgotten."""
+        waiting, used = self._waiting, self._used
+        self._waiting, self._bytes_waiting, self._used = {}, 0, set()
+        if not waiting and not used:
+            return
+        database = self._opened()
+        if database is not None:
+            rows = [(table, key, values) for (table, key), values in waiting.items()]
+            database.write(rows, used, self._now())
+
+    def close(self) -> None:
+        """Write what was noted, take out what is old, and close the file. Twice is fine."""
+        self.flush()
+        self._is_opened = True
+        database, self._database = self._database, None
+        if database is not None:
+            try:
+                database.prune(self._now())
+            finally:
+                database.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _find(self, table: Table, key: Row) -> Row | None:
+        waiting = self._waiting.get((table, key))
+        if waiting is not None:
+            return waiting
+        database = self._opened()
+        found = None if database is None else database.find(table, key)
+        if found is None:
+            return None
+        values, used = found
+        if abs(self._now() - used) >= DAY:
+            self._used.add((table, key))
+        return values
+
+    def _note(self, table: Table, key: Row, values: Row) -> None:
+        if self._is_opened and self._database is None:
+            return
+        # what is noted again is the latest
+        self._forget(table, key)
+        self._waiting[table, key] = values
+        self._bytes_waiting += _weight(values)
+        if len(self._waiting) > _MOST_WAITING or self._bytes_waiting > _MOST_BYTES_WAITING:
+            self.flush()
+
+    def _forget(self, table: Table, key: Row) -> None:
+        self._bytes_waiting -= _weight(self._waiting.pop((table, key), ()))
+
+    def _opened(self) -> Database | None:
+        if not self._is_opened:
+            self._is_opened = True
+            try:
+                from idpbuilder.memory.database import Database
+            except ImportError:
+                # a Python that was built without SQLite
+                return None
+            self._database = Database.open(self._path)
+        return self._database
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+
+class Forgetful:
+    """A memory that keeps nothing."""
+
+    def packed(self, diff_id: Digest, packer: str) -> Packed | None:
+        """Nothing is known."""
+        return None
+
+    def remember_packed(self, diff_id: Digest, packer: str, packed: Packed) -> None:
+        """Nothing is kept."""
+
+    def document(self, digest: Digest) -> bytes | None:
+        """Nothing is known."""
+        return None
+
+    def remember_document(self, digest: Digest, data: bytes) -> None:
+        """Nothing is kept."""
+
+    def table_of_contents(self, identity: str) -> bytes | None:
+        """Nothing is known."""
+        return None
+
+    def remember_table_of_contents(self, identity: str, data: bytes) -> None:
+        """Nothing is kept."""
+
+    def seen(self, registry: str, digest: Digest) -> tuple[str, ...]:
+        """Nothing is known."""
+        return ()
+
+    def remember_seen(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
+        """Nothing is kept."""
+
+    def flush(self) -> None:
+        """There is nothing to write."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def __enter__(self) -> Forgetful:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _key(identity: str) -> bytes:
+    # an identity may hold a path, and a path what no encoding says
+    return identity.encode("utf-8", "surrogatepass")
+
+
+def _weight(values: Row) -> int:
+    return sum(len(value) for value in values if isinstance(value, bytes))
