@@ -1,5 +1,14 @@
 """The room where a raw layer becomes a blob.
 
-Here belong the deterministic compression, block by block, and the spool that a blob grows in
-while it is being sent.
+A layer is read block by block, its blocks are compressed on all cores, and the blob grows in a
+spool that can be sent while it grows. The bytes depend on the layer and the method alone: not on
+threads, cores or how the layer was stored, so that a layer has one digest on every machine.
 """
+
+from idpbuilder.packing.job import PackJob
+from idpbuilder.packing.layer import RawLayer
+from idpbuilder.packing.method import Method
+from idpbuilder.packing.packer import Packer
+from idpbuilder.packing.spool import GrowingBody, Spool
+
+__all__ = ["GrowingBody", "Method", "PackJob", "Packer", "RawLayer", "Spool"]

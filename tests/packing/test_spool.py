@@ -1,0 +1,117 @@
+"""A spool is read while it grows, by as many as want to."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from idpbuilder.packing import GrowingBody, Spool
+from idpbuilder.wire import BodyReader
+from tests.packing.synthetic import open_files
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    """A spool that no test has to close."""
+    made = Spool(str(tmp_path))
+    yield made
+    made.fail("the test is over")
+
+
+def take(reader: BodyReader, size: int = 100) -> bytes | None:
+    """What a read gives; None where nothing is there yet."""
+    buffer = bytearray(size)
+    count = reader.readinto(memoryview(buffer))
+    return None if count is None else bytes(buffer[:count])
+
+
+def test_a_reader_gets_what_is_there_and_then_waits(spool: Spool) -> None:
+    reader = spool.open()
+    assert take(reader) is None
+    spool.append(b"one")
+    spool.append(b"two")
+    assert take(reader, 4) == b"onet"
+    assert take(reader) == b"wo"
+    assert take(reader) is None
+    spool.append(b"three")
+    assert take(reader) == b"three"
+    spool.finish()
+    assert take(reader) == b""
+    reader.close()
+
+
+def test_readers_begin_at_any_time_and_do_not_disturb_each_other(spool: Spool) -> None:
+    spool.append(b"0123456789")
+    first, second = spool.open(), spool.open()
+    assert take(first, 6) == b"012345"
+    assert take(second, 2) == b"01"
+    spool.finish()
+    late = spool.open()
+    assert take(late) == b"0123456789"
+    assert take(late) == b""
+    assert take(first) == b"6789"
+    assert take(second) == b"23456789"
+    for reader in (first, second, late):
+        reader.close()
+        reader.close()
+
+
+def test_a_body_has_a_size_once_it_is_whole(spool: Spool) -> None:
+    body = GrowingBody(spool)
+    spool.append(b"12345")
+    assert body.size is None
+    spool.finish()
+    assert body.size == 5
+    reader = body.open()
+    assert take(reader) == b"12345"
+    reader.close()
+
+
+def test_an_empty_spool_ends_at_once(spool: Spool) -> None:
+    spool.finish()
+    assert spool.size == 0
+    assert take(spool.open()) == b""
+
+
+def test_readers_of_a_failed_spool_raise_and_never_end_as_if_all_was_well(spool: Spool) -> None:
+    spool.append(b"12345")
+    early, reader = spool.open(), spool.open()
+    take(reader)
+    spool.fail("it is no use")
+    spool.fail("said later")
+    for one in (early, reader):
+        with pytest.raises(OSError, match="it is no use") as caught:
+            take(one)
+        assert caught.value.errno == errno.ECANCELED
+        one.close()
+    with pytest.raises(OSError, match="it is no use"):
+        spool.open()
+    with pytest.raises(OSError, match="it is no use"):
+        spool.append(b"more")
+
+
+def test_its_file_has_no_name_and_goes_when_it_fails(tmp_path: Path, spool: Spool) -> None:
+    before = open_files()
+    spool.append(b"12345")
+    assert list(tmp_path.iterdir()) == []
+    spool.fail("stopped")
+    assert open_files() == before
+
+
+def test_a_folder_that_is_not_there_is_found_out_by_the_first_byte(tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path / "missing"))
+    with pytest.raises(FileNotFoundError):
+        spool.append(b"1")
+
+
+def test_a_dropped_reader_gives_back_its_file(spool: Spool) -> None:
+    spool.append(b"12345")
+    before = open_files()
+    reader = spool.open()
+    take(reader)
+    assert open_files() == before + 1
+    del reader
+    assert open_files() == before
