@@ -455,6 +455,23 @@ def test_close_leaves_no_descriptor_and_may_be_called_twice(tmp_path: Path) -> N
     assert len(descriptors()) == before
 
 
+def test_close_does_not_wait_for_a_name_server_that_does_not_answer(engine: CurlEngine) -> None:
+    answered, closed = threading.Event(), threading.Event()
+    multi = engine._multi
+
+    class Resolving:
+        def close(self) -> None:
+            answered.wait()
+            closed.set()
+
+    engine._multi = Resolving()
+    engine.close()
+    assert not closed.is_set()
+    answered.set()
+    closed.wait()
+    multi.close()
+
+
 def test_a_thousand_requests_leave_nothing_behind(engine: CurlEngine, finish: Finish) -> None:
     def counts() -> tuple[int, int, int]:
         gc.collect()

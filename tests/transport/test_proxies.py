@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from idpbuilder.transport import CurlEngine
+from idpbuilder.transport import CurlEngine, EngineSettings
 from idpbuilder.wire import Completion, FailureKind, Request, Trust
 from tests.parts.certificates import Certificates
 from tests.parts.listeners import closed_port
@@ -124,3 +126,33 @@ def test_a_proxy_without_an_address_is_told(
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
     assert failure(done, FailureKind.PROXY) == "the name of the proxy has no address"
+
+
+def test_a_proxys_password_may_be_of_any_bytes(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[Received] = []
+    with ScriptedServer(answering(OK, log)) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:pw\u00e9@{server.host}")
+        (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
+    assert done.response is not None
+    credentials = base64.b64encode("me:pw\u00e9".encode())
+    assert log[0].fields(b"Proxy-Authorization") == [b"Basic " + credentials]
+
+
+@pytest.mark.parametrize("proxy", ["ftp://proxy", "http://[::1", "http://h:99999", "http://a b:1"])
+def test_a_proxy_that_cannot_be_used_is_told(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    for scheme in ("http", "https"):
+        (done,) = finish(engine, Request("GET", f"{scheme}://registry.invalid/v2/"))
+        assert failure(done, FailureKind.PROXY) == "the address of the proxy cannot be used"
+
+
+def test_a_proxy_of_no_bytes_is_a_failure_of_the_proxy(finish: Finish) -> None:
+    engine = CurlEngine(EngineSettings())
+    engine._options._environ = {"HTTP_PROXY": "http://\ud800"}
+    (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
+    engine.close()
+    assert "characters that cannot be sent" in failure(done, FailureKind.PROXY)

@@ -93,6 +93,16 @@ def test_a_crt_in_the_folder_is_an_authority(
         assert done.response is not None
 
 
+def test_certificates_that_cannot_be_read_are_no_matter_without_tls(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such")
+    with ScriptedServer(answering(OK)) as server:
+        trust = Trust(cert_dir="/no/such")
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+    assert done.response is not None
+
+
 def test_a_folder_that_cannot_be_read_is_told(engine: CurlEngine, finish: Finish) -> None:
     (done,) = finish(engine, Request("GET", "https://localhost/", trust=Trust(cert_dir="/no/such")))
     assert failure(done, FailureKind.SETUP).startswith("`/no/such` cannot be read")

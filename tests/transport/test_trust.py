@@ -6,7 +6,12 @@ from pathlib import Path
 import certifi
 import pytest
 
-from idpbuilder.transport.trust import Certificates, TrustUnusable, find_certificates
+from idpbuilder.transport.trust import (
+    Certificates,
+    TrustUnusable,
+    check_folder,
+    find_certificates,
+)
 from idpbuilder.wire import Trust
 
 
@@ -88,3 +93,14 @@ def test_a_cert_without_its_key_is_told(folder: Path) -> None:
 def test_a_missing_folder_is_told(bundle: str) -> None:
     with pytest.raises(TrustUnusable, match=r"`/no/such` cannot be read"):
         find_certificates(Trust(cert_dir="/no/such"), {}, (bundle,))
+
+
+def test_a_folder_is_looked_through_before_it_is_needed(folder: Path) -> None:
+    check_folder(str(folder))
+    (folder / "me.cert").touch()
+    with pytest.raises(TrustUnusable, match=r"holds `me.cert` but no `me.key`"):
+        check_folder(str(folder))
+    (folder / "me.key").touch()
+    (folder / "ca.crt").mkdir()
+    with pytest.raises(TrustUnusable, match=r"ca.crt` cannot be read: Is a directory"):
+        check_folder(str(folder))

@@ -74,6 +74,11 @@ class Answer:
         return self.status >= 200
 
     @property
+    def is_success(self) -> bool:
+        """Whether the final answer is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
     def headers(self) -> Headers:
         """The fields of its head."""
         return Headers(self._fields)

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import selectors
+import threading
 import time
 from collections.abc import Callable
 
@@ -14,12 +15,13 @@ import pycurl
 from idpbuilder.transport.failures import Fault
 from idpbuilder.transport.lanes import Lanes
 from idpbuilder.transport.options import LARGE_BUFFER, Options, RequestUnusable
+from idpbuilder.transport.proxy import ProxyUnusable
 from idpbuilder.transport.rate import Turnstile
 from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.transport.transfer import Desk, Transfer
 from idpbuilder.transport.trust import TrustUnusable
 from idpbuilder.transport.watchdog import Allowances, Watchdog
-from idpbuilder.wire import Completion, Request
+from idpbuilder.wire import Completion, FailureKind, Request
 
 _WANTED = {
     pycurl.POLL_IN: selectors.EVENT_READ,
@@ -32,6 +34,7 @@ _HAPPENED = {
     selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
 _IDLE_PER_HOST = 4
+_CLOSING_SECONDS = 0.2
 
 
 def curl_version() -> str:
@@ -115,14 +118,21 @@ class CurlEngine:
         self._start_next()
 
     def wake(self) -> None:
-        """Make `poll` return now. Safe from a signal handler and from another thread."""
+        """Make `poll` return now, and look again at bodies that are still being made.
+
+        Safe from a signal handler and from another thread.
+        """
         # a full pipe wakes as well
         with contextlib.suppress(BlockingIOError):
             if self._wake_write >= 0:
                 os.write(self._wake_write, b"\0")
 
     def close(self) -> None:
-        """Drop all requests and connections. May be called twice."""
+        """Drop all requests and connections. May be called twice.
+
+        Where a name server does not answer, libcurl waits for it, for as long as the system's
+        resolver does: then a thread of its own is left waiting, which must not keep the process.
+        """
         if self._wake_write < 0:
             return
         write, self._wake_write = self._wake_write, -1
@@ -133,7 +143,9 @@ class CurlEngine:
         self._spare.clear()
         self._transfers.clear()
         self._ended.clear()
-        self._multi.close()
+        closing = threading.Thread(target=self._multi.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSING_SECONDS)
         self._selector.close()
         os.close(self._wake_read)
         os.close(write)
@@ -162,6 +174,8 @@ class CurlEngine:
                     os.read(self._wake_read, 4096)
             else:
                 self._multi.socket_action(key.fd, _HAPPENED[events])
+        if woken:
+            self._feed_the_starved()
         now = self._clock()
         if self._curl_due is not None and self._curl_due <= now:
             self._curl_due = None
@@ -175,6 +189,13 @@ class CurlEngine:
             self._look(now)
         self._start_next()
         return woken
+
+    def _feed_the_starved(self) -> None:
+        """Have libcurl ask again for the bodies of which nothing was there."""
+        for easy, transfer in list(self._running.items()):
+            if transfer.starved:
+                transfer.starved = False
+                easy.pause(pycurl.PAUSE_CONT)
 
     def _collect(self) -> None:
         """Take from libcurl what has ended."""
@@ -206,6 +227,8 @@ class CurlEngine:
             self._options.apply(easy, transfer.request)
             transfer.begin(easy)
             self._multi.add_handle(easy)
+        except ProxyUnusable as error:
+            self._ended.append(transfer.unusable(str(error), FailureKind.PROXY))
         except (RequestUnusable, TrustUnusable) as error:
             self._ended.append(transfer.unusable(str(error)))
         except pycurl.error as error:

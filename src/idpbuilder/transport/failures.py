@@ -33,9 +33,12 @@ class Fault:
 def failure_of(fault: Fault) -> TransportFailure:
     """The failure that `fault` is, in words of our own."""
     text = fault.text.lower()
-    if fault.code in _PROXY_CODES or "connect tunnel failed" in text or "proxy connect" in text:
+    # some of these texts name hosts, and a host may be called anything: the code comes first
+    if fault.code in _BAD_PROXY_CODES and text.startswith("unsupported proxy "):
+        return TransportFailure(FailureKind.PROXY, "the address of the proxy cannot be used")
+    if fault.code in _PROXY_CODES or _is_tunnel(fault.code, text):
         return TransportFailure(FailureKind.PROXY, _proxy_message(fault))
-    if fault.code in _PROTOCOL_CODES or any(sign in text for sign in _PROTOCOL_SIGNS):
+    if fault.code in _PROTOCOL_CODES or _is_gibberish(fault.code, text):
         return TransportFailure(FailureKind.PROTOCOL, "the answer is not proper HTTP/1.1")
     if fault.code in _FIXED:
         return TransportFailure(*_FIXED[fault.code])
@@ -50,6 +53,15 @@ def failure_of(fault: Fault) -> TransportFailure:
     if fault.code in _TLS_CODES or _refusal(text):
         return _tls_failure(text)
     return TransportFailure(FailureKind.BROKEN, _broken(fault))
+
+
+def _is_tunnel(code: int, text: str) -> bool:
+    return code in _TUNNEL_CODES and text.startswith(_TUNNEL_TEXTS)
+
+
+def _is_gibberish(code: int, text: str) -> bool:
+    sign = _PROTOCOL_SIGNS.get(code)
+    return sign is not None and sign in text
 
 
 def _proxy_message(fault: Fault) -> str:
@@ -125,6 +137,10 @@ _E_TOO_LARGE = 100
 _E_SSL_CLIENTCERT = 98
 
 _PROXY_CODES = frozenset({pycurl.E_COULDNT_RESOLVE_PROXY, _E_PROXY})
+_BAD_PROXY_CODES = frozenset({pycurl.E_COULDNT_RESOLVE_PROXY, pycurl.E_COULDNT_CONNECT})
+# a proxy's refusal has no code of its own
+_TUNNEL_CODES = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_RECV_ERROR})
+_TUNNEL_TEXTS = ("connect tunnel failed", "proxy connect aborted")
 _FIXED = {
     pycurl.E_COULDNT_RESOLVE_HOST: (FailureKind.RESOLVE, "the host name has no address"),
     pycurl.E_UNSUPPORTED_PROTOCOL: (FailureKind.SETUP, "the URL is neither http nor https"),
@@ -141,7 +157,7 @@ _PROTOCOL_CODES = frozenset(
     {pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_BAD_CONTENT_ENCODING, _E_TOO_LARGE}
 )
 # other versions of HTTP come as an unsupported protocol, bad chunks as a broken connection
-_PROTOCOL_SIGNS = ("http/", "chunk")
+_PROTOCOL_SIGNS = {pycurl.E_UNSUPPORTED_PROTOCOL: "http/", pycurl.E_RECV_ERROR: "chunk"}
 _TLS_CODES = frozenset(
     {
         pycurl.E_SSL_CONNECT_ERROR,

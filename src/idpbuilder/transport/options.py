@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pycurl
 
-from idpbuilder.transport.proxy import proxy_for
+from idpbuilder.transport.proxy import NO_PROXY_AT_ALL, octets_of, proxy_for, speaks_tls
 from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.transport.trust import Certificates, find_certificates
 from idpbuilder.wire import Request, Trust
@@ -59,15 +59,22 @@ class Options:
     def apply(self, easy: pycurl.Curl, request: Request) -> None:
         """Set up `easy`, which is new or reset, for `request`.
 
-        Raises RequestUnusable, TrustUnusable, pycurl.error.
+        Raises RequestUnusable, ProxyUnusable, TrustUnusable, pycurl.error.
         """
         for option, value in self._constant:
             easy.setopt(option, value)
-        for option, value in self._trust(request.trust):
-            easy.setopt(option, value)
-        proxy = self._proxy(request.url)
+        if request.unix_socket is not None:
+            easy.setopt(pycurl.UNIX_SOCKET_PATH, request.unix_socket)
+        if request.sink is not None:
+            easy.setopt(pycurl.BUFFERSIZE, LARGE_BUFFER)
+        # whatever the label of a socket looks like, no proxy leads to it
+        proxy = self._proxy(request.url) if request.unix_socket is None else NO_PROXY_AT_ALL
         if proxy is not None:
-            easy.setopt(pycurl.PROXY, proxy)
+            easy.setopt(pycurl.PROXY, octets_of(proxy))
+        # certificates that nothing needs are not read: they may be broken
+        if speaks_tls(request.url, proxy, self._environ):
+            for option, value in self._trust(request.trust):
+                easy.setopt(option, value)
         easy.setopt(pycurl.URL, _octets(request.url, "the URL"))
         easy.setopt(pycurl.HTTPHEADER, _fields(request.headers))
         self._method(easy, request)
@@ -81,8 +88,10 @@ class Options:
         elif request.body or method in _WITH_BODY:
             # for POST too: libcurl's own would be a form, and without a body it would wait for one
             easy.setopt(pycurl.UPLOAD, 1)
-            easy.setopt(pycurl.INFILESIZE_LARGE, size)
-            buffer = self._large_buffer if size >= LARGE_BUFFER else _SMALL_BUFFER
+            # without a length libcurl sends chunks (RFC 9112, 7.1)
+            easy.setopt(pycurl.INFILESIZE_LARGE, -1 if size is None else size)
+            large = size is None or size >= LARGE_BUFFER
+            buffer = self._large_buffer if large else _SMALL_BUFFER
             easy.setopt(pycurl.UPLOAD_BUFFERSIZE, buffer)
         if method not in ("HEAD", "GET"):
             easy.setopt(pycurl.CUSTOMREQUEST, method)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 
 import pycurl
 
@@ -49,6 +50,7 @@ class Transfer:
 
     __slots__ = (
         "_answer",
+        "_body_ended",
         "_desk",
         "_failure",
         "_reader",
@@ -59,6 +61,7 @@ class Transfer:
         "origin",
         "request",
         "sent",
+        "starved",
         "ticket",
         "watch",
     )
@@ -67,17 +70,22 @@ class Transfer:
         self.ticket = ticket
         self.request = request
         # scheme, host and port; an address that cannot be parsed is libcurl's to refuse
-        self.origin = "/".join(request.url.split("/", 3)[:3]).lower()
+        place = "/".join(request.url.split("/", 3)[:3]).lower()
+        self.origin = f"{request.unix_socket}:{place}" if request.unix_socket else place
         self.sent = 0
         self.easy: pycurl.Curl | None = None
         self._desk = desk
         self._answer = Answer(request.answer_limit)
         self._failure: TransportFailure | None = None
         self._reader: BodyReader | None = None
+        # of a body that is still being made, only its reader knows where it ends
         self._size = request.body.size if request.body else 0
+        self._body_ended = False
         self._started = desk.clock()
         self._taken = 0
-        self.watch = Watch(desk.allowances, self._started)
+        self.starved = False
+        patient = replace(desk.allowances, answer=inf) if request.patient else desk.allowances
+        self.watch = Watch(patient, self._started)
 
     def begin(self, easy: pycurl.Curl) -> None:
         """Open the body, and be called by `easy`. Raises OSError."""
@@ -91,20 +99,19 @@ class Transfer:
         easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
         easy.setopt(pycurl.WRITEFUNCTION, self._on_data)
 
-    def end(self) -> pycurl.Curl | None:
-        """Close the body and part from the handle, which is returned if there was one."""
+    def end(self) -> None:
+        """Close the body and part from the handle."""
         if self._desk.turnstile:
             self._desk.turnstile.leave(self)
         reader, self._reader = self._reader, None
         if reader:
             reader.close()
-        easy, self.easy = self.easy, None
-        return easy
+        self.easy = None
 
     @property
     def body_complete(self) -> bool:
         """Whether all of the body was handed over."""
-        return self.sent == self._size
+        return self._body_ended if self._size is None else self.sent == self._size
 
     @property
     def answered(self) -> bool:
@@ -128,9 +135,9 @@ class Transfer:
         """How it ended, its time being over."""
         return self._completion(None, TransportFailure(FailureKind.STALLED, self.watch.complaint))
 
-    def unusable(self, reason: str) -> Completion:
+    def unusable(self, reason: str, kind: FailureKind = FailureKind.SETUP) -> Completion:
         """How it ended before it began."""
-        return self._completion(None, TransportFailure(FailureKind.SETUP, reason))
+        return self._completion(None, TransportFailure(kind, reason))
 
     def unreadable(self, error: OSError | EOFError) -> Completion:
         """How it ended, its body being unreadable."""
@@ -166,7 +173,7 @@ class Transfer:
     # -- called by libcurl: nothing may be raised here
 
     def _on_connected(self, *_addresses: object) -> int:
-        phase = Phase.SENDING if self._size else Phase.AWAITING
+        phase = Phase.AWAITING if self._size == 0 else Phase.SENDING
         self.watch.enter(phase, self._desk.clock())
         ok: int = pycurl.PREREQFUNC_OK
         return ok
@@ -184,17 +191,22 @@ class Transfer:
     def _read(self, room: int) -> memoryview | int:
         desk = self._desk
         now = desk.clock()
-        count = min(room, len(desk.buffer), self._size - self.sent)
+        count = min(room, len(desk.buffer))
+        if self._size is not None:
+            count = min(count, self._size - self.sent)
         if count and desk.turnstile:
             count = desk.turnstile.ask(self, count, now)
             if not count:
-                self.watch.enter(Phase.PAUSED, now)
-                pause: int = pycurl.READFUNC_PAUSE
-                return pause
+                return self._pause(now)
         assert self._reader is not None
         got = self._reader.readinto(desk.buffer[:count])
+        if got is None:
+            self.starved = True
+            return self._pause(now)
         if count and not got:
-            raise EOFError(f"{self._size - self.sent} bytes short")
+            if self._size is not None:
+                raise EOFError(f"{self._size - self.sent} bytes short")
+            self._body_ended = True
         self.sent += got
         if self._answer.begun:
             self.watch.enter(Phase.RECEIVING, now)
@@ -203,11 +215,16 @@ class Transfer:
             self.watch.enter(phase, now, self.sent)
         return desk.buffer[:got]
 
+    def _pause(self, now: float) -> int:
+        self.watch.enter(Phase.PAUSED, now)
+        pause: int = pycurl.READFUNC_PAUSE
+        return pause
+
     def _on_header(self, line: bytes) -> int | None:
         try:
             taken = self._answer.add_line(line)
             now = self._desk.clock()
-            if self._answer.begun:
+            if self._answer.begun and not self.request.patient:
                 self._receive(now)
             else:
                 self.watch.moved(now)
@@ -223,7 +240,17 @@ class Transfer:
     def _on_data(self, data: bytes) -> int | None:
         try:
             self._receive(self._desk.clock())
+            sink = self.request.sink
+            if sink is not None and self._answer.is_success:
+                sink.write(data)
+                return None
             return None if self._answer.add_data(data) else _ABORT
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            self._failure = TransportFailure(
+                FailureKind.SINK, f"the answer cannot be kept: {reason}", error
+            )
+            return _ABORT
         except BaseException as error:
             self._desk.raised.append(error)
             return _ABORT
@@ -235,6 +262,9 @@ class Transfer:
 
 def _unacknowledged(fd: int) -> int:
     """Bytes in the system's buffer that the other side has not taken; 0 where it does not tell."""
+    if fd < 0:
+        # libcurl has let go of the connection already
+        return 0
     import fcntl
     import termios
 

@@ -41,10 +41,13 @@ def find_certificates(
     `SSL_CERT_FILE` and `SSL_CERT_DIR` come before the system's bundle. Raises TrustUnusable.
     """
     ca_file, ca_dir, ca_data = None, None, None
-    if trust.verify:
+    if trust.verify and trust.only is not None:
+        _read(trust.only)
+        ca_file = trust.only
+    elif trust.verify:
         ca_file, ca_dir = _bundle(environ, bundles), environ.get("SSL_CERT_DIR") or None
     if trust.cert_dir is None:
-        return Certificates(ca_file, ca_dir)
+        return Certificates(ca_file, ca_dir, None, *(trust.client or (None, None)))
     names = _names(trust.cert_dir)
     cert, key = _client_pair(trust.cert_dir, names)
     extra = [name for name in names if name.endswith(".crt")]
@@ -65,6 +68,15 @@ def _bundle(environ: Mapping[str, str], bundles: Sequence[str]) -> str:
     import certifi
 
     return certifi.where()
+
+
+def check_folder(folder: str) -> None:
+    """Raise TrustUnusable where `Trust.cert_dir` cannot be this folder."""
+    names = _names(folder)
+    _client_pair(folder, names)
+    for name in names:
+        if name.endswith(".crt"):
+            _read(os.path.join(folder, name))
 
 
 def _names(folder: str) -> list[str]:

@@ -12,11 +12,12 @@ from idpbuilder.native import RegionReader
 class BodyReader(Protocol):
     """One pass over a body, in order."""
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: memoryview) -> int | None:
         """Fill `buffer` with the next bytes; how many they are, 0 at the end of the body.
 
-        Raises OSError where the file cannot be read, EOFError where it is shorter than the
-        body should be.
+        None where the body is still being made and nothing more of it is there yet: it is asked
+        again after the engine's `wake`. Raises OSError where the file cannot be read, EOFError
+        where it is shorter than the body should be.
         """
 
     def close(self) -> None:
@@ -27,11 +28,18 @@ class Body(Protocol):
     """What a request carries. It can be opened again for another try."""
 
     @property
-    def size(self) -> int:
-        """Length in bytes."""
+    def size(self) -> int | None:
+        """Length in bytes; None where the body is still being made."""
 
     def open(self) -> BodyReader:
         """A reader at the first byte. Raises OSError."""
+
+
+class Sink(Protocol):
+    """Where the body of an answer goes that is too large to be kept."""
+
+    def write(self, data: bytes) -> None:
+        """Take all of `data`. Raises OSError, which ends the request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class FailureKind(Enum):
     STALLED = "stalled"  # nothing moved for too long
     PROTOCOL = "protocol"  # what came back is not HTTP
     BODY_READ = "body read"  # the local file could not be read: the cause is in `cause`
+    SINK = "sink"  # what came could not be put away: the cause is in `cause`
     SETUP = "setup"  # the request could not be made at all
 
 
@@ -70,7 +71,10 @@ class Engine(Protocol):
         """Drop a request; it will not complete."""
 
     def wake(self) -> None:
-        """Make `poll` return now. Safe from a signal handler and from another thread."""
+        """Make `poll` return now, and look again at bodies that are still being made.
+
+        Safe from a signal handler and from another thread.
+        """
 
     def close(self) -> None:
         """Drop all requests and connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from idpbuilder.wire.body import Body
+from idpbuilder.wire.body import Body, Sink
 
 
 class Headers:
@@ -44,11 +44,15 @@ class Trust:
     """Whom a TLS connection believes.
 
     `verify=False` takes any certificate. `cert_dir` names a folder whose `*.crt` are
-    further CAs and whose `NAME.cert` and `NAME.key` are the client's own certificate.
+    further CAs and whose `NAME.cert` and `NAME.key` are the client's own certificate. `only` is a
+    CA bundle that takes the place of the system's; `client` is the client's own certificate and its
+    key.
     """
 
     verify: bool = True
     cert_dir: str | None = None
+    only: str | None = None
+    client: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ class Request:
     `headers` holds what the protocol says; the engine adds only `Host`, `User-Agent` and the
     body's length. `answer_limit` bounds the bytes of the answer's body that are kept;
     an answer beyond it is cut there. Redirects are never followed by the engine.
+
+    With `unix_socket` the connection goes there, and the URL's host is but a label. With `sink` the
+    body of a success is handed over as it comes, in place of being kept. A `patient` request waits
+    for the first byte of its answer without a limit.
     """
 
     method: str
@@ -66,6 +74,9 @@ class Request:
     body: Body | None = None
     trust: Trust = field(default_factory=Trust)
     answer_limit: int = 4 * 1024 * 1024
+    unix_socket: str | None = None
+    sink: Sink | None = None
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
