@@ -15,6 +15,7 @@ ENDPOINT = Endpoint("https", "registry.example.com")
 BASE = "https://registry.example.com/v2/team/app"
 DIGEST = Digest.of(b"a layer")
 BROKEN = TransportFailure(FailureKind.BROKEN, "the connection was reset")
+UNUSABLE = TransportFailure(FailureKind.SETUP, "the URL is malformed")
 
 
 def answer(
@@ -40,6 +41,15 @@ def line(call: Call) -> str:
 def asks(machine: Machine) -> str:
     """The request line of what the machine sends next."""
     return line(machine.next_call())
+
+
+def meet(machine: Machine, happening: Response | TransportFailure) -> None:
+    """Send what the machine sends next, and have it get an answer or none."""
+    machine.next_call()
+    if isinstance(happening, Response):
+        machine.receive(happening)
+    else:
+        machine.transfer_failed(happening)
 
 
 def finish(inquiry: Generator[Call, Response, Any], *answers: Response) -> tuple[list[str], Any]:

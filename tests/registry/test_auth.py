@@ -185,7 +185,12 @@ def test_a_service_that_says_no_ends_the_push_with_its_reason() -> None:
         ({"expires_in": 5}, 60),
         ({"expires_in": 300}, 300),
         ({"expires_in": None}, 60),
-        ({"expires_in": 1e99}, 60),
+        ({"expires_in": 0}, 60),
+        ({"expires_in": -1}, 60),
+        ({"expires_in": float("nan")}, 60),
+        ({"expires_in": 86400}, 86400),
+        ({"expires_in": 10**400}, 86400),
+        ({"expires_in": 1e99}, 86400),
     ],
 )
 def test_a_token_is_renewed_before_it_runs_out(expires: dict[str, object], lives: float) -> None:
@@ -260,8 +265,48 @@ def test_a_realm_without_tls_gets_nothing_from_a_registry_with_tls() -> None:
 
 
 def test_a_realm_inside_this_network_is_not_asked_for_a_registry_outside() -> None:
-    with pytest.raises(TokenRefused, match="inside this network"):
+    with pytest.raises(TokenRefused, match="address of this link"):
         challenged('Bearer realm="https://169.254.169.254/token"')
+    auth = authenticator(None)
+    inside = Endpoint("http", "10.0.0.5:5000")
+    with pytest.raises(TokenRefused, match="address of this machine"):
+        auth.refused(challenge('Bearer realm="http://127.0.0.1/token"'), inside, PUSH, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("Negotiate", "`Negotiate`"),
+        ('Digest realm="x", nonce="y"', "`Digest`"),
+        ("NTLM, Negotiate", "`Negotiate` or `Ntlm`"),
+    ],
+)
+def test_a_way_to_sign_in_that_is_not_spoken_here_is_named(value: str, named: str) -> None:
+    auth = authenticator()
+    assert not auth.refused(challenge(value), ENDPOINT, PUSH, None)
+    error = auth.unauthorized(ENDPOINT, challenge(value))
+    assert error.message.endswith(f"it answered 401 and asks to sign in by {named}")
+    assert "Basic and Bearer" in error.hint
+
+
+@pytest.mark.parametrize("text", ["\u20ac", "a b", "a\nb", "", 7])
+def test_a_token_that_no_header_can_carry_is_none(text: object) -> None:
+    with pytest.raises(TokenRefused, match="its answer holds no token"):
+        fetched(challenged(), answer(200, body=json.dumps({"token": text}).encode()))
+
+
+def test_every_secret_is_confided_before_it_is_sent() -> None:
+    told: list[str] = []
+    whole = Credentials("a test", "alice", "s3cret", registry_token="R")
+    auth = Authenticator(lambda: whole, Trust(), Clock(), confide=told.append)
+    auth.refused(challenge(BEARER), ENDPOINT, PUSH, None)
+    assert told == ["s3cret", "R", "alice:s3cret"]
+    identity = Credentials("a test", "alice", identity_token="I")
+    auth = Authenticator(lambda: identity, Trust(), Clock(), confide=told.append)
+    auth.refused(challenge(BEARER), ENDPOINT, PUSH, None)
+    assert told[3:] == ["I", "alice:I"]
+    fetched(auth, token("T"))
+    assert told[5:] == ["T"]
 
 
 @pytest.mark.parametrize("value", ["Basic realm=x", BEARER])
@@ -293,3 +338,32 @@ def test_a_store_that_cannot_be_read_matters_when_the_registry_asks() -> None:
     auth = Authenticator(broken, Trust(), Clock())
     with pytest.raises(AuthError, match="is broken"):
         auth.refused(challenge(BEARER), ENDPOINT, PUSH, None)
+
+
+def test_a_token_whose_service_made_us_wait_is_not_stale_on_arrival() -> None:
+    clock = Clock()
+    auth = challenged(clock=clock)
+    flow = auth.fetch(PUSH)
+    next(flow)
+    clock.now += 300
+    with pytest.raises(StopIteration):
+        flow.send(token(expires_in=1))
+    assert auth.wanted(PUSH) is None
+    assert auth.header(PUSH) == "Bearer T"
+
+
+def test_a_password_may_be_any_bytes() -> None:
+    octets = b"p\xff\xfe\xc3\xa4"
+    odd = Credentials("x", "alice", octets.decode("utf-8", "surrogateescape"))
+    header = challenged("Basic realm=x", odd).header(PUSH)
+    assert header is not None
+    assert base64.b64decode(header.removeprefix("Basic ")) == b"alice:" + octets
+    requests = fetched(challenged(credentials=odd), answer(404), token())
+    assert isinstance(requests[1].body, BytesBody)
+    assert b"password=p%FF%FE%C3%A4" in requests[1].body.data
+
+
+def test_a_user_name_may_be_any_bytes_in_a_token_request() -> None:
+    odd = Credentials("x", b"al\xffce".decode("utf-8", "surrogateescape"), "s3cret")
+    (request,) = fetched(challenged(credentials=odd), token())
+    assert "account=al%FFce" in request.url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 
 from idpbuilder import errors
 from idpbuilder.errors import PushError
-from idpbuilder.registry.failure import bare, clean, diagnose, failure_setback, refusal, setback
+from idpbuilder.registry.failure import (
+    bare,
+    clean,
+    diagnose,
+    failure_setback,
+    is_success,
+    refusal,
+    setback,
+)
 from idpbuilder.wire import FailureKind, TransportFailure
 from tests.registry.exchange import answer
 
@@ -78,6 +87,26 @@ def test_a_registry_that_echoes_our_secret_does_not_get_it_printed() -> None:
     assert "eyJhbGci" not in clean("token Bearer eyJhbGci.x.y expired")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see https://s3.example/x?X-Amz-Signature=abc now", "see https://s3.example/x?*** now"),
+        ("see 'https://h/x?token'", "see 'https://h/x?***'"),
+        ("no /v2/u/1?_state=abc&x=1", "no /v2/u/1?***"),
+        ("at http://me:hunter2@h/x", "at http://***@h/x"),
+        ("at //me:hunter2@h", "at //***@h"),
+        ("what? a=b is not it", "what? a=b is not it"),
+    ],
+)
+def test_what_a_registry_says_of_a_url_is_shown_without_its_secrets(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+@pytest.mark.parametrize("piece", ["//", "://", "?a=", "://a", "//a?", "a?b", "bearer "])
+def test_no_answer_keeps_the_cleaning_busy(piece: str) -> None:
+    assert len(clean(piece * 100_000)) <= 300
+
+
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),
@@ -135,3 +164,60 @@ def test_a_registry_without_tls_gets_the_hint_how_to_reach_it() -> None:
     with pytest.raises(errors.TlsFailed) as caught:
         failure_setback(TransportFailure(FailureKind.NOT_TLS, "m"), "x", "h:5000")
     assert "http://h:5000" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "<a", "<script ", "<script>", "<!--", "< x ", "</script", "<<>"]
+)
+def test_a_page_that_is_made_to_be_slow_to_read_is_not(piece: str) -> None:
+    page = (piece * 65536)[:65536].encode()
+    began = time.process_time()
+    diagnose(answer(500, body=page))
+    assert time.process_time() - began < 0.2
+
+
+def test_what_a_page_does_not_show_is_no_diagnosis() -> None:
+    page = b"<SCRIPT src=x>if (a<b) {}</SCRIPT>Bad<style>b{}</style ><br/>gateway <script>x"
+    assert diagnose(answer(502, body=page)).text == "Bad gateway"
+    assert diagnose(answer(500, body=b"1 < 2")).text == "1 < 2"
+
+
+def test_a_long_document_is_still_read_as_json() -> None:
+    errors_ = [{"code": "DENIED", "message": "m", "detail": "x" * 20_000}]
+    found = diagnose(answer(403, body=json.dumps({"errors": errors_}).encode()))
+    assert found.codes == {"DENIED"}
+
+
+def test_a_page_for_people_is_no_success() -> None:
+    assert not is_success(answer(200, body=b"\n<html>Sign in"))
+    assert is_success(answer(200))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the CA certificates cannot be loaded",
+        "the client certificate or its key cannot be used",
+        "`/no/such` cannot be read: No such file or directory",
+        "`/etc/certs` holds `me.cert` but no `me.key`",
+    ],
+)
+def test_certificates_that_cannot_be_used_name_where_they_were_named(message: str) -> None:
+    with pytest.raises(errors.NetworkError) as caught:
+        failure_setback(TransportFailure(FailureKind.SETUP, message), "x", "h:1")
+    for place in ("SSL_CERT_FILE", "SSL_CERT_DIR", "--cert-dir"):
+        assert place in caught.value.hint
+
+
+def test_a_url_that_cannot_be_used_is_no_matter_of_certificates() -> None:
+    with pytest.raises(errors.NetworkError) as caught:
+        failure_setback(TransportFailure(FailureKind.SETUP, "the URL is malformed"), "x", "h:1")
+    assert "CERT" not in caught.value.hint
+    assert "address" in caught.value.hint
+
+
+def test_an_answer_that_this_machine_cannot_keep_is_its_own_trouble_and_not_tried_again() -> None:
+    failure = TransportFailure(FailureKind.SINK, "the answer cannot be kept: no space left")
+    with pytest.raises(errors.LocalError, match="no space left") as caught:
+        failure_setback(failure, "x", "h:1")
+    assert "disk" in caught.value.hint

@@ -67,6 +67,12 @@ def test_a_blob_is_there_or_it_is_not() -> None:
     assert (lines[-1], found) == (f"GET {BASE}/blobs/{DIGEST}", True)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_blob_whose_head_leads_to_storage_elsewhere_is_there(status: int) -> None:
+    assert finish(blob(), answer(status, Location="https://storage.example.com/x"))[1] is True
+    assert finish(blob(), answer(405), answer(status))[1] is True
+
+
 def test_a_blob_that_may_not_be_looked_for_is_an_error_with_its_reason() -> None:
     with pytest.raises(PushError, match="DENIED: m"):
         finish(blob(), answer(403), answer(403, code="DENIED"))

@@ -28,7 +28,6 @@ def test_chance_moves_a_delay_by_a_fifth_and_never_over_the_ceiling() -> None:
 
 def test_what_the_registry_asks_for_wins_within_reason() -> None:
     assert STEADY.delay(0, 42.0) == 42
-    assert STEADY.delay(0, 0.0) == 0
     assert STEADY.delay(0, 1e9) == RETRY_AFTER_LIMIT
     assert STEADY.delay(10, 1.0) is None
 
@@ -42,3 +41,8 @@ def test_retry_after_is_a_number_or_a_date() -> None:
 @pytest.mark.parametrize("value", [None, "", "soon", "-3", "1.5", "٣", "Thu, 99 Foo"])
 def test_what_is_neither_asks_for_nothing(value: str | None) -> None:
     assert parse_retry_after(value, now=0) is None
+
+
+def test_a_retry_after_of_nothing_does_not_burn_every_try_at_once() -> None:
+    assert [STEADY.delay(made, 0.0) for made in range(3)] == [0.5, 1, 2]
+    assert STEADY.delay(0, -5.0) == 0.5

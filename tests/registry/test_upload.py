@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from collections.abc import Iterable
 
 import pytest
 
@@ -16,6 +18,7 @@ from idpbuilder.errors import (
     PushError,
     RegistryFailed,
     RepositoryNotFound,
+    Unreachable,
 )
 from idpbuilder.registry.upload import (
     DOUBT_SIZE,
@@ -25,8 +28,8 @@ from idpbuilder.registry.upload import (
     Probe,
     State,
 )
-from idpbuilder.wire import BytesBody, FailureKind, TransportFailure, Trust
-from tests.registry.exchange import BASE, BROKEN, DIGEST, ENDPOINT, answer, asks
+from idpbuilder.wire import BytesBody, FailureKind, Response, TransportFailure, Trust
+from tests.registry.exchange import BASE, BROKEN, DIGEST, ENDPOINT, UNUSABLE, answer, asks, meet
 
 QUOTED = str(DIGEST).replace(":", "%3A")
 PROBE = f"POST {BASE}/blobs/uploads/?mount={QUOTED}&from=team%2Fapp"
@@ -207,9 +210,24 @@ def test_a_head_that_is_not_allowed_is_asked_again_as_a_get_of_one_byte() -> Non
     assert machine.state is State.EXISTS
 
 
-def test_a_head_that_is_forbidden_leaves_the_word_to_the_post() -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_head_that_leads_to_storage_elsewhere_says_that_the_blob_is_there(status: int) -> None:
+    machine = upload(Habits(probe=Probe.USELESS))
+    assert asks(machine) == HEAD
+    machine.receive(answer(status, Location="https://storage.example.com/x"))
+    assert machine.state is State.EXISTS
+    machine = sending()
+    machine.transfer_failed(BROKEN)
+    machine.next_call()
+    machine.receive(answer(status))
+    assert machine.state is State.DONE
+
+
+def test_a_head_and_a_get_that_are_forbidden_leave_the_word_to_the_post() -> None:
     machine = upload(Habits(probe=Probe.USELESS))
     machine.next_call()
+    assert machine.receive(answer(403)) is None
+    assert asks(machine) == f"GET {BASE}/blobs/{DIGEST}"
     assert machine.receive(answer(403)) is None
     assert asks(machine) == PLAIN
     with pytest.raises(Forbidden, match="DENIED: m"):
@@ -260,6 +278,55 @@ def test_a_refused_digest_asks_for_a_look_at_the_local_bytes() -> None:
     assert asks(machine) == PLAIN
 
 
+def test_a_digest_that_is_refused_twice_is_not_sent_a_third_time() -> None:
+    machine = sending()
+    assert machine.receive(answer(400, code="DIGEST_INVALID")) is not None
+    machine.next_call()
+    machine.receive(answer(202, Location=SESSION))
+    assert asks(machine) == PUT
+    with pytest.raises(ContentRefused, match="DIGEST_INVALID"):
+        machine.receive(answer(400, code="DIGEST_INVALID"))
+    assert machine.state is State.FAILED
+    assert machine.session == SESSION, "the session is there to be cancelled"
+
+
+def test_an_invalid_upload_answered_400_may_mean_the_body_and_asks_for_a_look_at_it() -> None:
+    machine = sending()
+    found = machine.receive(answer(400, code="BLOB_UPLOAD_INVALID"))
+    assert found is not None
+    assert found.doubts_body
+    assert asks(machine) == HEAD
+    found = sending().receive(answer(416, code="BLOB_UPLOAD_INVALID"))
+    assert found is not None
+    assert not found.doubts_body
+
+
+def test_a_session_that_is_given_up_with_bytes_in_it_is_kept_to_be_cancelled() -> None:
+    machine = sending()
+    machine.transfer_failed(BROKEN)
+    assert machine.session is None
+    assert machine.abandoned == [SESSION]
+    for status, code in ((503, ""), (416, ""), (400, "DIGEST_INVALID")):
+        machine = sending()
+        machine.receive(answer(status, code=code))
+        assert machine.abandoned == [SESSION]
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, ""), (400, "BLOB_UPLOAD_UNKNOWN")])
+def test_a_session_that_is_gone_needs_no_cancelling(status: int, code: str) -> None:
+    machine = sending()
+    machine.receive(answer(status, code=code))
+    assert machine.session is None
+    assert machine.abandoned == []
+
+
+def test_a_page_for_people_opens_no_session() -> None:
+    machine = upload()
+    machine.next_call()
+    with pytest.raises(Incompatible, match="answered 200"):
+        machine.receive(answer(200, body=b"<html>Sign in", Location=SESSION))
+
+
 def test_a_server_error_after_the_body_is_a_setback_and_keeps_its_retry_after() -> None:
     machine = sending()
     found = machine.receive(answer(503, Retry_After="7"))
@@ -304,31 +371,70 @@ def test_a_local_file_that_cannot_be_read_ends_the_upload_as_the_users_trouble()
         machine.transfer_failed(TransportFailure(FailureKind.BODY_READ, "short", EOFError()))
 
 
+def test_a_session_at_another_host_that_fails_is_named_by_its_host() -> None:
+    machine = upload()
+    meet(machine, answer(202, Location="https://storage.example.com:444/u?sig=1"))
+    machine.next_call()
+    with pytest.raises(Unreachable, match=r"storage\.example\.com:444: the URL is malformed"):
+        machine.transfer_failed(UNUSABLE)
+    machine = upload()
+    meet(machine, answer(202, Location="https://storage.example.com/u?sig=1"))
+    machine.next_call()
+    with pytest.raises(Forbidden, match=r"storage\.example\.com answered 403"):
+        machine.receive(answer(403, url="https://storage.example.com/u?sig=1"))
+
+
+def test_a_session_at_the_registry_that_fails_is_named_by_the_registry() -> None:
+    machine = sending()
+    machine.next_call()
+    with pytest.raises(Unreachable, match=r"registry\.example\.com: the URL is malformed"):
+        machine.transfer_failed(UNUSABLE)
+
+
 def test_a_location_inside_this_network_is_refused_to_a_registry_outside_of_it() -> None:
     machine = upload()
     machine.next_call()
-    with pytest.raises(Incompatible, match="inside this network"):
+    with pytest.raises(Incompatible, match="an address of this link"):
         machine.receive(answer(202, Location="https://169.254.169.254/latest"))
+
+
+def ways(
+    machine: BlobUpload, path: Iterable[Response | TransportFailure]
+) -> set[tuple[State, State]]:
+    """The changes of state of an upload to which all of `path` happens."""
+    states = [machine.state]
+    for happening in path:
+        if machine.ended:
+            break
+        machine.next_call()
+        states.append(machine.state)
+        with contextlib.suppress(PushError):
+            meet(machine, happening)
+        states.append(machine.state)
+    return {(before, after) for before, after in itertools.pairwise(states) if before is not after}
+
+
+LISTED = {(state, after) for state, others in TRANSITIONS.items() for after in others}
 
 
 def test_every_state_takes_every_answer_without_leaving_the_table() -> None:
     statuses = [200, 201, 202, 204, 206, 301, 400, 401, 403, 404, 405, 409, 413, 416, 429, 500, 503]
-    events: list[int | None] = [*statuses, None]
-    for path in itertools.product(events, repeat=3):
-        machine = upload(mount_from="team/base")
-        for event in path:
-            if machine.ended:
-                break
-            machine.next_call()
-            before = machine.state
-            try:
-                if event is None:
-                    machine.transfer_failed(BROKEN)
-                else:
-                    machine.receive(answer(event, Location=SESSION))
-            except PushError:
-                assert machine.state is State.FAILED
-            assert machine.state is before or machine.state in TRANSITIONS[before]
+    answers = [answer(status, Location=SESSION) for status in statuses]
+    for path in itertools.product([*answers, BROKEN], repeat=3):
+        assert ways(upload(mount_from="team/base"), path) <= LISTED
+
+
+def test_the_table_holds_the_ways_that_are_taken_and_no_other() -> None:
+    statuses = [200, 202, 404, 413, 503]
+    refused = answer(400, code="DIGEST_INVALID")
+    answers = [*(answer(status, Location=SESSION) for status in statuses), answer(201), refused]
+    taken: set[tuple[State, State]] = set()
+    for probe, source in itertools.product(Probe, (None, "team/base")):
+        for path in itertools.product([*answers, BROKEN, UNUSABLE], repeat=3):
+            machine = upload(Habits(probe=probe), size=DOUBT_SIZE, mount_from=source)
+            taken |= ways(machine, path)
+    # a restart is a way from a state to itself
+    assert taken == {(state, after) for state, after in LISTED if state is not after}
 
 
 def test_an_ended_upload_has_no_way_out() -> None:

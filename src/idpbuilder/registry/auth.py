@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from idpbuilder.errors import Unauthorized
+from idpbuilder.image.host import is_loopback
 from idpbuilder.registry.challenge import Challenge, parse_challenges
-from idpbuilder.registry.credentials import Credentials
-from idpbuilder.registry.endpoints import Endpoint, is_loopback, origin
+from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
+from idpbuilder.registry.endpoints import Endpoint, origin
 from idpbuilder.registry.failure import diagnose
 from idpbuilder.registry.scope import Rights, Scope, rights_of, split_scopes
 from idpbuilder.registry.token import TokenService, basic, token_service, withheld
@@ -28,7 +29,7 @@ class Authenticator:
     """Knows one registry's challenge and holds the tokens that answer it.
 
     `find` looks up the credentials, once, when a challenge first asks for them; it may raise
-    AuthError. `clock` gives monotonic seconds.
+    AuthError. `clock` gives monotonic seconds; `confide` is told every secret before it is sent.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class Authenticator:
         clock: Callable[[], float],
         *,
         insecure: bool = False,
+        confide: Confide = confide_in_nobody,
     ) -> None:
         self._find = find
+        self._confide = confide
         self._trust = trust
         self._clock = clock
         self._insecure = insecure
@@ -86,11 +89,12 @@ class Authenticator:
         """
         assert self._service is not None
         rights = rights_of(scopes)
-        asked_at = self._clock()
         spelled = self._spelled.get(rights, scopes)
         token = yield from self._service.fetch(spelled, self._credentials)
+        self._confide(token.text)
         early = min(RENEW_EARLY, token.lifetime / 4)
-        self._tokens[rights] = _Held(token.text, asked_at + token.lifetime - early)
+        # from now: back-offs may have taken longer than the token lives
+        self._tokens[rights] = _Held(token.text, self._clock() + token.lifetime - early)
 
     def refused(
         self, response: Response, endpoint: Endpoint, scopes: tuple[Scope, ...], sent: str | None
@@ -133,6 +137,8 @@ class Authenticator:
 
     def _look_up(self, endpoint: Endpoint) -> None:
         self._credentials = self._find()
+        for secret in self._credentials.secrets if self._credentials else ():
+            self._confide(secret)
         host = origin(endpoint.base)[1]
         in_the_open = endpoint.scheme == "http" and not self._insecure and not is_loopback(host)
         if self._credentials and in_the_open:
@@ -166,12 +172,27 @@ class Authenticator:
         said = diagnose(response).text
         why = "it answered 401" + (f" ({said})" if said else "")
         what = f"not signed in to {endpoint.authority}"
+        if strange := _strange_schemes(response):
+            return Unauthorized(what, f"{why} and asks to sign in by {strange}", _STRANGE_SCHEME)
         if self._credentials is None:
             return Unauthorized(what, f"{why} and no credentials were found", _NO_CREDENTIALS)
         hint = f"check the user name and the password or token from {self._credentials.source}"
         return Unauthorized(what, why, hint)
 
 
+def _strange_schemes(response: Response) -> str:
+    """The schemes of a challenge none of which is ours; "" where there is one, or no challenge."""
+    schemes = {found.scheme[:_SCHEME_SHOWN] for found in parse_challenges(response.headers)}
+    if not schemes or schemes & {"basic", "bearer"}:
+        return ""
+    return " or ".join(f"`{scheme.title()}`" for scheme in sorted(schemes)[:3])
+
+
+_SCHEME_SHOWN = 30
+_STRANGE_SCHEME = (
+    "only Basic and Bearer are spoken here: use an address of the registry that takes a password "
+    "or a token"
+)
 _NO_CREDENTIALS = (
     "give them with `--username` and `--password-stdin`, with IDPBUILDER_REGISTRY_USER and "
     "IDPBUILDER_REGISTRY_PASSWORD, or sign in with `docker login`"

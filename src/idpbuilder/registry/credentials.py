@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+Confide = Callable[[str], None]
+"""Is told each secret before it is sent anywhere: what comes back may hold it, and is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +23,19 @@ class Credentials:
     secret: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
     registry_token: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        texts = (self.secret, self.identity_token, self.registry_token)
+        pairs = [f"{self.username}:{text}" for text in texts[:2] if text]
+        return (*filter(None, texts), *pairs)
+
+
+def confide_in_nobody(_secret: str) -> None:
+    """The Confide of those who show nothing."""
+
+
+def fit_for_a_header(token: str) -> bool:
+    """Whether a header can carry `token`."""
+    return token.isascii() and token.isprintable() and " " not in token

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 from idpbuilder.image import Digest, InvalidValue
+from idpbuilder.image.host import may_lead_to, reach
 from idpbuilder.image.reference import is_docker_hub
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
-_NUMBERS_ONLY = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*\.?\Z")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\uffff]")
 
 
@@ -67,7 +66,7 @@ class Endpoint:
         Relative ones are taken against the request. One that falls back to `http` on the
         registry's own host is meant for the registry: a proxy before it ended TLS without telling
         it. Raises InvalidValue for what no registry should send: another scheme, a way out of TLS,
-        an address inside this network from a registry outside of it.
+        an address of this machine, its link or its network from a registry that is not there.
         """
         if _UNSAFE.search(location):
             raise InvalidValue("the Location holds characters that no URL may hold")
@@ -89,8 +88,8 @@ class Endpoint:
             return parts._replace(scheme=own_scheme, netloc=self.authority).geturl()
         if own_scheme == "https" and scheme == "http" and not insecure:
             raise InvalidValue(f"the Location leads out of TLS, to {host}")
-        if host != own_host and is_internal(host) and not is_internal(own_host):
-            raise InvalidValue(f"the Location leads to {host}, an address inside this network")
+        if not may_lead_to(own_host, host):
+            raise InvalidValue(f"the Location leads to {host}, {reach(host).value}")
         return url
 
 
@@ -113,33 +112,3 @@ def origin(url: str) -> tuple[str, str, int | None]:
 def host_of(url: str) -> str:
     """`host[:port]` of `url`, for messages."""
     return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an address) is this machine: `localhost`, 127.0.0.0/8, `::1`."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    address = _address(host)
-    return address is not None and address.is_loopback
-
-
-def is_internal(host: str) -> bool:
-    """Whether `host` is written as a loopback, private, link-local or otherwise not public address.
-
-    Spellings that only some resolvers take for an address (`0x7f.1`) count as internal too.
-    """
-    if is_loopback(host):
-        return True
-    address = _address(host)
-    if address is None:
-        return bool(_NUMBERS_ONLY.match(host.lower()))
-    return not address.is_global or address.is_multicast
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

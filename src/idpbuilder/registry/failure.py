@@ -16,6 +16,7 @@ from idpbuilder.errors import (
     ImageChanged,
     ImageUnreadable,
     Incompatible,
+    LocalError,
     PushError,
     RateLimited,
     RegistryFailed,
@@ -33,10 +34,20 @@ _FINAL_FAILURES = frozenset({FailureKind.CERTIFICATE, FailureKind.NOT_TLS, Failu
 _CONTENT_CODES = frozenset(
     {"DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_UNVERIFIED", "TAG_INVALID"}
 )
+THE_REGISTRY = "the registry"
 _TEXT_LIMIT = 300
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]+")
-_SECRET = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
-_TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+# what carries a secret by its form: a token, a URL's user, the query of a signed URL or a session
+_SECRETS = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 ***"),
+    (re.compile(r"//[^/\s@]{1,2048}@"), "//***@"),
+    (re.compile(r"(://[^\s?\"']{0,2048})\?[^\s\"']+"), r"\1?***"),
+    (re.compile(r"([\w/.\]-])\?[^\s?=]{1,256}=[^\s\"']*"), r"\1?***"),
+)
+# no quantifier may run over another `<`: a page of nothing else must not take quadratic time
+_TAG = re.compile(r"<([^<>]*)>")
+_PAGE_LIMIT = 8 * 1024
+_UNSEEN = frozenset({"script", "style"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ def diagnose(response: Response) -> Diagnosis:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        return Diagnosis(text=clean(_TAG.sub(" ", text)))
+        return Diagnosis(text=clean(_readable(text[:_PAGE_LIMIT])))
     if not isinstance(document, dict):
         return Diagnosis(text=clean(text))
     entries = document.get("errors")
@@ -66,9 +77,12 @@ def diagnose(response: Response) -> Diagnosis:
 
 
 def clean(text: str) -> str:
-    """`text` from outside, fit to print: a short line, no control characters, no tokens."""
+    """`text` from outside, fit to print: a short line, no control characters, and nothing that
+    looks like a secret.
+    """
     line = " ".join(_UNPRINTABLE.sub(" ", text[: 16 * _TEXT_LIMIT]).split())
-    line = _SECRET.sub(r"\1 ***", line)
+    for pattern, replacement in _SECRETS:
+        line = pattern.sub(replacement, line)
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
 
 
@@ -80,7 +94,7 @@ def bare(url: str) -> str:
 def is_success(response: Response) -> bool:
     """Whether a PUT was heard: some registries answer it with another 2xx than 201.
 
-    A page for people is none, whatever its status: a portal or a proxy sent it.
+    A page for people is none: a portal or a proxy sent it.
     """
     page = response.status == 200 and response.body.lstrip().startswith(b"<")
     return response.status in (200, 201, 202, 204) and not page
@@ -110,19 +124,25 @@ def is_retriable(response: Response) -> bool:
     return response.status in _RETRIABLE_STATUS
 
 
-def setback(response: Response, what: str, now: Callable[[], float] = time.time) -> Setback:
+def setback(
+    response: Response,
+    what: str,
+    now: Callable[[], float] = time.time,
+    *,
+    who: str = THE_REGISTRY,
+) -> Setback:
     """The setback of an answer that is worth another try; raises the error of any other."""
-    error = refusal(response, what)
+    error = refusal(response, what, who)
     if not is_retriable(response):
         raise error
     return Setback(error, parse_retry_after(response.headers.get("Retry-After"), now()))
 
 
-def refusal(response: Response, what: str) -> PushError:
-    """The error of an answer that is no success; `what` says what was tried."""
+def refusal(response: Response, what: str, who: str = THE_REGISTRY) -> PushError:
+    """The error of an answer that is no success; `what` says what was tried, `who` answered."""
     diagnosis = diagnose(response)
     kind, hint = _kind(response.status, diagnosis.codes)
-    answer = f"the registry answered {response.status}"
+    answer = f"{who} answered {response.status}"
     why = f"{answer} ({diagnosis.text})" if diagnosis.text else answer
     return kind(what, why, hint)
 
@@ -147,6 +167,8 @@ def failure_setback(failure: TransportFailure, what: str, where: str) -> Setback
     """
     if failure.kind is FailureKind.BODY_READ:
         raise _local(failure, what)
+    if failure.kind is FailureKind.SINK:
+        raise LocalError(what, failure.message, "check the disk it is kept on")
     if failure.kind in _FINAL_FAILURES:
         raise unreachable(failure, what, where)
     return Setback(unreachable(failure, what, where))
@@ -163,6 +185,9 @@ def unreachable(failure: TransportFailure, what: str, where: str) -> PushError:
         return TlsFailed(
             what, why, "check that the registry speaks TLS 1.2 or later at this address"
         )
+    if failure.kind is FailureKind.SETUP:
+        about_certificates = any(sign in failure.message for sign in _CERTIFICATE_SIGNS)
+        return Unreachable(what, why, _TRUST_HINT if about_certificates else _ADDRESS_HINT)
     return Unreachable(what, why, _NETWORK_HINTS.get(failure.kind, _CONNECTION_HINT))
 
 
@@ -174,6 +199,21 @@ def _local(failure: TransportFailure, what: str) -> PushError:
             "let nothing write to the image, then push again",
         )
     return ImageUnreadable(what, failure.message, "check the file and the disk it is on")
+
+
+def _readable(page: str) -> str:
+    """The text of a page that a person would see; of what is no page, all of it."""
+    text, *rest = _TAG.split(page)
+    seen, unseen_until = [text], ""
+    for tag, text in zip(rest[::2], rest[1::2], strict=True):
+        name = tag.split(maxsplit=1)[0].lower() if tag.strip() else ""
+        if name == unseen_until:
+            unseen_until = ""
+        elif name in _UNSEEN and not unseen_until:
+            unseen_until = f"/{name}"
+        if not unseen_until:
+            seen.append(text)
+    return " ".join(seen)
 
 
 def _entry_text(entry: dict[str, object]) -> str:
@@ -190,6 +230,10 @@ _CERTIFICATE_HINT = (
     "install the CA that signed it on this machine, name it with `SSL_CERT_FILE` or `--cert-dir`, "
     "or take any certificate with `--insecure`"
 )
+_TRUST_HINT = "check SSL_CERT_FILE, SSL_CERT_DIR and `--cert-dir`"
+_ADDRESS_HINT = "check the registry's address, and what was given to sign in with"
+# how the transport speaks of certificates that were named and cannot be used
+_CERTIFICATE_SIGNS = ("certificate", "cannot be read", "but no `")
 _NOT_TLS_HINT = "for a registry without TLS use `--registry http://{where}` or `--insecure`"
 _NETWORK_HINTS = {
     FailureKind.RESOLVE: "check the registry's name and this machine's DNS",

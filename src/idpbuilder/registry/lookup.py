@@ -12,6 +12,10 @@ from idpbuilder.registry.manifest_put import ACCEPT
 from idpbuilder.registry.scope import Scope
 from idpbuilder.wire import Request, Response, Trust
 
+HEAD_REFUSED = frozenset({403, 405})
+"""Statuses of a HEAD that a GET may better: it is not allowed, or has no body to say why."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 Inquiry = Generator[Call, Response, Digest | None]
 
 
@@ -58,17 +62,35 @@ def has_blob(
 
     Yields calls, takes their answers. Raises PushError.
     """
-    scopes = (Scope.push(repository),)
-    url = endpoint.blob(repository, digest)
-    response = yield Call(Request("HEAD", url, trust=trust), scopes)
-    if response.status in (403, 405):
-        one_byte = (("Range", "bytes=0-0"),)
-        response = yield Call(Request("GET", url, one_byte, trust=trust), scopes)
-    if response.status in (200, 206):
+    response = yield blob_call(endpoint, repository, digest, trust)
+    if response.status in HEAD_REFUSED:
+        response = yield blob_call(endpoint, repository, digest, trust, head=False)
+    found = blob_presence(response)
+    if found is None:
+        raise refusal(response, f"blob {digest} could not be looked for")
+    return found
+
+
+def blob_call(
+    endpoint: Endpoint, repository: str, digest: Digest, trust: Trust, *, head: bool = True
+) -> Call:
+    """The question whether a blob is there; without `head` as a GET of one byte, for registries
+    that answered HEAD with one of HEAD_REFUSED.
+    """
+    url, scopes = endpoint.blob(repository, digest), (Scope.push(repository),)
+    if head:
+        return Call(Request("HEAD", url, trust=trust), scopes)
+    return Call(Request("GET", url, (("Range", "bytes=0-0"),), trust=trust), scopes)
+
+
+def blob_presence(response: Response) -> bool | None:
+    """What the answer to `blob_call` says: there, not there, or None for neither.
+
+    A redirect says that it is there: Distribution and others send whoever asks on to their storage.
+    """
+    if response.status in (200, 206) or response.status in _REDIRECTS:
         return True
-    if response.status == 404:
-        return False
-    raise refusal(response, f"blob {digest} could not be looked for")
+    return False if response.status == 404 else None
 
 
 def _named_digest(response: Response) -> Digest | None:

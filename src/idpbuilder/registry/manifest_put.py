@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from enum import Enum
 
+from idpbuilder.errors import PushError
 from idpbuilder.image import Descriptor, Digest, InvalidValue
 from idpbuilder.image.manifest import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, parse_object
 from idpbuilder.registry.call import Call
@@ -15,7 +16,9 @@ from idpbuilder.registry.endpoints import Endpoint
 from idpbuilder.registry.failure import (
     failure_setback,
     incompatible,
+    is_retriable,
     is_success,
+    refusal,
     setback,
     stored_digest,
 )
@@ -31,6 +34,7 @@ class State(Enum):
 
     NEW = "new"
     PUTTING = "putting"
+    CONFIRMING = "confirming"  # the answer was lost, or a repeat refused: asks whether it is there
     ASKING_REFERRERS = "asking referrers"  # does the registry list referrers by itself?
     READING_FALLBACK = "reading fallback"  # it does not: the list is ours to keep, under a tag
     PUTTING_FALLBACK = "putting fallback"
@@ -40,7 +44,8 @@ class State(Enum):
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.NEW: frozenset({State.PUTTING}),
-    State.PUTTING: frozenset({State.ASKING_REFERRERS, State.DONE, State.FAILED}),
+    State.PUTTING: frozenset({State.CONFIRMING, State.ASKING_REFERRERS, State.DONE, State.FAILED}),
+    State.CONFIRMING: frozenset({State.PUTTING, State.ASKING_REFERRERS, State.DONE, State.FAILED}),
     State.ASKING_REFERRERS: frozenset({State.READING_FALLBACK, State.DONE, State.FAILED}),
     State.READING_FALLBACK: frozenset({State.PUTTING_FALLBACK, State.DONE, State.FAILED}),
     State.PUTTING_FALLBACK: frozenset({State.DONE, State.FAILED}),
@@ -77,6 +82,8 @@ class ManifestPut:
         self.state = State.NEW
         self._trust = trust
         self._fallback: dict[str, object] = {}
+        self._is_repeat = False
+        self._refusal: PushError | None = None
 
     @property
     def what(self) -> str:
@@ -99,6 +106,9 @@ class ManifestPut:
             self._go(State.PUTTING)
         if self.state is State.PUTTING:
             request = self._put(self.reference, self.descriptor.media_type, self.data)
+        elif self.state is State.CONFIRMING:
+            url = self.endpoint.manifest(self.repository, self.reference)
+            request = Request("HEAD", url, (("Accept", ACCEPT),), trust=self._trust)
         elif self.state is State.ASKING_REFERRERS:
             request = self._get(self.endpoint.referrers(self.repository, self._subject_digest))
         elif self.state is State.READING_FALLBACK:
@@ -113,10 +123,10 @@ class ManifestPut:
         try:
             if self.state is State.PUTTING:
                 return self._put_answered(response)
+            if self.state is State.CONFIRMING:
+                return self._confirmed(response)
             if self.state is State.ASKING_REFERRERS:
-                # 200 is the specification's sign that the registry keeps the list itself
-                self._go(State.DONE if response.status == 200 else State.READING_FALLBACK)
-                return None
+                return self._referrers_answered(response)
             if self.state is State.READING_FALLBACK:
                 return self._fallback_read(response)
             return self._fallback_put(response)
@@ -125,12 +135,17 @@ class ManifestPut:
             raise
 
     def transfer_failed(self, failure: TransportFailure) -> Setback | None:
-        """`next_call` got no answer; a manifest may be put twice, so it is simply sent again."""
+        """`next_call` got no answer. Raises PushError where there is no way on."""
         try:
-            return failure_setback(failure, self.what, self.endpoint.authority)
+            found = failure_setback(failure, self.what, self.endpoint.authority)
         except Exception:
             self._go(State.FAILED)
             raise
+        if self.state is State.PUTTING:
+            # where it was heard after all, an immutable tag would refuse it the second time
+            self._is_repeat = True
+            self._go(State.CONFIRMING)
+        return found
 
     # -- requests
 
@@ -156,10 +171,44 @@ class ManifestPut:
 
     def _put_answered(self, response: Response) -> Setback | None:
         if not is_success(response):
-            return setback(response, f"{self.what} was not taken by `{self.repository}`")
+            return self._put_refused(response)
         stored_digest(response, self.descriptor.digest)
-        listed = self.subject is None or "OCI-Subject" in response.headers
-        self._go(State.DONE if listed else State.ASKING_REFERRERS)
+        self._stored(listed="OCI-Subject" in response.headers)
+        return None
+
+    def _put_refused(self, response: Response) -> Setback | None:
+        what = f"{self.what} was not taken by `{self.repository}`"
+        if self._is_repeat and response.status in (409, 412):
+            # the tag may be immutable since the first try, which was heard
+            self._refusal = refusal(response, what)
+            self._go(State.CONFIRMING)
+            return None
+        found = setback(response, what)
+        self._is_repeat = True
+        return found
+
+    def _confirmed(self, response: Response) -> Setback | None:
+        if is_retriable(response):
+            return setback(response, f"{self.what} could not be looked for")
+        named = response.headers.get("Docker-Content-Digest")
+        if response.status == 200 and named == str(self.descriptor.digest):
+            self._stored(listed=False)
+        elif self._refusal is not None:
+            raise self._refusal
+        else:
+            self._go(State.PUTTING)
+        return None
+
+    def _stored(self, *, listed: bool) -> None:
+        self._go(State.DONE if listed or self.subject is None else State.ASKING_REFERRERS)
+
+    def _referrers_answered(self, response: Response) -> Setback | None:
+        # a registry in trouble has not said that it keeps no list: a tag made now would hide one
+        if is_retriable(response):
+            return setback(response, f"the referrers of {self._subject_digest} could not be read")
+        # 200 is the specification's sign that the registry keeps the list itself
+        kept = response.status == 200 and is_success(response)
+        self._go(State.DONE if kept else State.READING_FALLBACK)
         return None
 
     def _fallback_read(self, response: Response) -> Setback | None:
@@ -194,7 +243,7 @@ class ManifestPut:
         return document
 
     def _fallback_put(self, response: Response) -> Setback | None:
-        if response.status not in (200, 201, 202, 204):
+        if not is_success(response):
             return setback(
                 response, f"the referrers of {self._subject_digest} could not be written"
             )

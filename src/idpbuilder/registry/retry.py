@@ -40,14 +40,16 @@ class RetryPolicy:
     def delay(self, made: int, retry_after: float | None = None) -> float | None:
         """Seconds to wait before the next try when `made` retries were made; None to give up.
 
-        What the registry asked for wins over our own count, up to RETRY_AFTER_LIMIT.
+        What the registry asks for is obeyed where it is longer than ours, up to
+        RETRY_AFTER_LIMIT: `Retry-After: 0` from many answers in a row would burn every try at once.
         """
         if made >= self.retries:
             return None
-        if retry_after is not None:
-            return min(max(retry_after, 0.0), RETRY_AFTER_LIMIT)
         planned = min(self.first * 2.0**made, self.ceiling)
-        return min(planned * (0.8 + 0.4 * self.chance()), self.ceiling)
+        varied = min(planned * (0.8 + 0.4 * self.chance()), self.ceiling)
+        if retry_after is None:
+            return varied
+        return min(max(retry_after, varied), RETRY_AFTER_LIMIT)
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 
 from idpbuilder.errors import CredentialsWithheld, TokenRefused
 from idpbuilder.image import InvalidValue
+from idpbuilder.image.host import is_loopback, may_lead_to, reach
 from idpbuilder.image.manifest import parse_object
 from idpbuilder.registry.challenge import Challenge
-from idpbuilder.registry.credentials import Credentials
-from idpbuilder.registry.endpoints import Endpoint, is_internal, is_loopback, origin
+from idpbuilder.registry.credentials import Credentials, fit_for_a_header
+from idpbuilder.registry.endpoints import Endpoint, origin
 from idpbuilder.registry.failure import bare, diagnose
 from idpbuilder.registry.scope import Scope
 from idpbuilder.wire import BytesBody, Request, Response, Trust
@@ -23,11 +24,13 @@ LEAST_LIFETIME = 60.0
 _ANSWER_LIMIT = 1024 * 1024
 _OTHER_WAY = frozenset({400, 401, 404, 405})
 _LONGEST_LIFETIME = 86400.0
+# what came from variables or standard input need not be UTF-8, and must arrive as it came
+_ANY_BYTES = "surrogateescape"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and the seconds it lives from when it was asked for."""
+    """An access token and the seconds it lives from when it came."""
 
     text: str = field(repr=False)
     lifetime: float
@@ -71,28 +74,27 @@ class TokenService:
             query.append(("account", credentials.username))
             headers = (("Authorization", basic(credentials.username, secret)),)
         separator = "&" if "?" in self.realm else "?"
-        url = f"{self.realm}{separator}{urlencode(query)}"
+        url = f"{self.realm}{separator}{_encoded(query)}"
         return Request("GET", url, headers, trust=self.trust, answer_limit=_ANSWER_LIMIT)
 
     def _post(self, scopes: tuple[Scope, ...], credentials: Credentials) -> Request:
-        form = {
-            "service": self.service,
-            "client_id": CLIENT_ID,
-            "scope": " ".join(scope.text for scope in scopes),
-        }
+        form = [
+            ("service", self.service),
+            ("client_id", CLIENT_ID),
+            ("scope", " ".join(scope.text for scope in scopes)),
+        ]
         if credentials.identity_token:
-            form |= {"grant_type": "refresh_token", "refresh_token": credentials.identity_token}
+            form.append(("grant_type", "refresh_token"))
+            form.append(("refresh_token", credentials.identity_token))
         else:
-            form |= {
-                "grant_type": "password",
-                "username": credentials.username,
-                "password": credentials.secret,
-            }
+            form.append(("grant_type", "password"))
+            form.append(("username", credentials.username))
+            form.append(("password", credentials.secret))
         return Request(
             "POST",
             self.realm,
             (("Content-Type", "application/x-www-form-urlencoded"),),
-            BytesBody(urlencode(form).encode()),
+            BytesBody(_encoded(form).encode()),
             self.trust,
             _ANSWER_LIMIT,
         )
@@ -108,12 +110,16 @@ class TokenService:
         except InvalidValue as error:
             raise TokenRefused(what, f"its answer {error}", _SERVICE_HINT) from error
         text = answer.get("token") or answer.get("access_token")
-        if not isinstance(text, str) or not text.isprintable() or " " in text:
+        if not isinstance(text, str) or not text or not fit_for_a_header(text):
             raise TokenRefused(what, "its answer holds no token", _SERVICE_HINT)
-        expires = answer.get("expires_in")
-        if not isinstance(expires, int | float) or not expires < _LONGEST_LIFETIME:
-            return Token(text, LEAST_LIFETIME)
-        return Token(text, max(float(expires), LEAST_LIFETIME))
+        return Token(text, _lifetime(answer.get("expires_in")))
+
+
+def _lifetime(expires: object) -> float:
+    # written so that NaN counts as nothing said, and no integer is too large to be a float
+    if not isinstance(expires, int | float) or not expires > LEAST_LIFETIME:
+        return LEAST_LIFETIME
+    return float(min(expires, _LONGEST_LIFETIME))
 
 
 _SERVICE_HINT = "run again with `--verbose` to see each request"
@@ -136,8 +142,8 @@ def token_service(
     if scheme not in ("http", "https") or not host or any(mark in realm for mark in " @#\r\n"):
         raise TokenRefused(what, "its challenge names no token service", _SERVICE_HINT)
     registry_host = origin(endpoint.base)[1]
-    if host != registry_host and is_internal(host) and not is_internal(registry_host):
-        raise TokenRefused(what, f"its token service {host} is an address inside this network")
+    if not may_lead_to(registry_host, host):
+        raise TokenRefused(what, f"its token service {host} is {reach(host).value}")
     if scheme == "http" and endpoint.scheme == "https" and not insecure:
         raise TokenRefused(
             what, f"its token service {host} is reached without TLS", "allow it with `--insecure`"
@@ -158,4 +164,9 @@ def withheld(host: str) -> CredentialsWithheld:
 
 def basic(username: str, secret: str) -> str:
     """The value of an `Authorization` header of the Basic scheme (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{username}:{secret}".encode()).decode()
+    octets = f"{username}:{secret}".encode("utf-8", _ANY_BYTES)
+    return "Basic " + base64.b64encode(octets).decode()
+
+
+def _encoded(fields: list[tuple[str, str]]) -> str:
+    return urlencode(fields, encoding="utf-8", errors=_ANY_BYTES)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from idpbuilder.errors import PushError
 from idpbuilder.image import Digest, InvalidValue
 from idpbuilder.registry.call import Call
-from idpbuilder.registry.endpoints import Endpoint, with_digest
+from idpbuilder.registry.endpoints import Endpoint, host_of, with_digest
 from idpbuilder.registry.failure import (
+    THE_REGISTRY,
     diagnose,
     failure_setback,
     incompatible,
@@ -18,6 +20,7 @@ from idpbuilder.registry.failure import (
     setback,
     stored_digest,
 )
+from idpbuilder.registry.lookup import HEAD_REFUSED, blob_call, blob_presence
 from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.scope import Scope
 from idpbuilder.wire import Body, Request, Response, TransportFailure, Trust
@@ -41,15 +44,13 @@ class State(Enum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.NEW: frozenset({State.STARTING, State.CHECKING, State.FAILED}),
+    State.NEW: frozenset({State.STARTING, State.CHECKING}),
     State.STARTING: frozenset(
         {State.STARTING, State.CHECKING, State.SENDING, State.EXISTS, State.MOUNTED, State.FAILED}
     ),
-    State.CHECKING: frozenset(
-        {State.STARTING, State.SENDING, State.EXISTS, State.CHECKING, State.FAILED}
-    ),
+    State.CHECKING: frozenset({State.STARTING, State.SENDING, State.EXISTS, State.FAILED}),
     State.SENDING: frozenset({State.CONFIRMING, State.STARTING, State.DONE, State.FAILED}),
-    State.CONFIRMING: frozenset({State.CONFIRMING, State.STARTING, State.DONE, State.FAILED}),
+    State.CONFIRMING: frozenset({State.STARTING, State.DONE, State.FAILED}),
     State.EXISTS: frozenset(),
     State.MOUNTED: frozenset(),
     State.DONE: frozenset(),
@@ -77,6 +78,10 @@ class Habits:
     refused_sources: set[str] = field(default_factory=set)
 
 
+# a mount or a probe answered so is not to be had here: a plain POST may be
+_NO_MOUNT = frozenset({400, 401, 403, 404, 405, 422, 501})
+
+
 class _Start(Enum):
     MOUNT = "mount"  # from another repository
     PROBE = "probe"  # from this one
@@ -87,7 +92,8 @@ class BlobUpload:
     """Brings the blob `digest` into `repository`: found there, mounted, or sent.
 
     `mount_from` names a repository of the same registry that has the blob. `session` is the URL of
-    the open upload session, or None.
+    the open upload session, or None; `abandoned` are those of earlier sessions that may still be
+    open and hold bytes, to be cancelled by the sender.
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class BlobUpload:
         self.body = body
         self.state = State.NEW
         self.session: str | None = None
+        self.abandoned: list[str] = []
         self._habits = habits
         self._trust = trust
         self._insecure = insecure
@@ -115,6 +122,7 @@ class BlobUpload:
         self._start = self._first_start()
         self._known_missing = False
         self._head_refused = False
+        self._refused_digest = False
 
     @property
     def what(self) -> str:
@@ -141,7 +149,9 @@ class BlobUpload:
             return self._starting_call()
         if self.state is State.SENDING:
             return self._sending_call()
-        return self._looking_call()
+        return blob_call(
+            self.endpoint, self.repository, self.digest, self._trust, head=not self._head_refused
+        )
 
     def receive(self, response: Response) -> Setback | None:
         """The answer to `next_call`, its body sent whole. Raises PushError where there is no way
@@ -160,13 +170,16 @@ class BlobUpload:
     def transfer_failed(self, failure: TransportFailure) -> Setback | None:
         """`next_call` got no answer. Raises PushError where there is no way on."""
         try:
-            found = failure_setback(failure, self.what, self.endpoint.authority)
+            # the session may be at another host than the registry
+            sending = self.state is State.SENDING and self.session is not None
+            where = host_of(self.session or "") if sending else self.endpoint.authority
+            found = failure_setback(failure, self.what, where)
         except Exception:
             self._go(State.FAILED)
             raise
         if self.state is State.SENDING:
             # a body is never sent twice into one session: what of it arrived is not known
-            self._lose_session(State.CONFIRMING)
+            self._leave_session(State.CONFIRMING)
         return found
 
     # -- requests
@@ -194,14 +207,6 @@ class BlobUpload:
             Request("POST", url, trust=self._trust), scopes, lenient=self._start is _Start.MOUNT
         )
 
-    def _looking_call(self) -> Call:
-        url = self.endpoint.blob(self.repository, self.digest)
-        if self._head_refused:
-            return Call(
-                Request("GET", url, (("Range", "bytes=0-0"),), trust=self._trust), self._scopes
-            )
-        return Call(Request("HEAD", url, trust=self._trust), self._scopes)
-
     def _sending_call(self) -> Call:
         assert self.session is not None
         request = Request(
@@ -221,18 +226,10 @@ class BlobUpload:
                 self._habits.probe = Probe.HONEST
             self._go(State.MOUNTED if self._start is _Start.MOUNT else State.EXISTS)
             return None
-        if response.status in (200, 201, 202, 204):
+        if is_success(response):
             self._open(response)
             return None
-        if self._start is not _Start.PLAIN and response.status in (
-            400,
-            401,
-            403,
-            404,
-            405,
-            422,
-            501,
-        ):
+        if self._start is not _Start.PLAIN and response.status in _NO_MOUNT:
             self._start_otherwise(response)
             return None
         return setback(response, f"{self.what} could not be started in `{self.repository}`")
@@ -250,7 +247,7 @@ class BlobUpload:
         doubtful = self._start is _Start.MOUNT or (
             self._start is _Start.PROBE and self._habits.probe is Probe.UNKNOWN
         )
-        doubtful = doubtful and not self._known_missing and self.body.size >= DOUBT_SIZE
+        doubtful = doubtful and not self._known_missing and (self.body.size or 0) >= DOUBT_SIZE
         self._go(State.CHECKING if doubtful else State.SENDING)
 
     def _start_otherwise(self, response: Response) -> None:
@@ -267,17 +264,17 @@ class BlobUpload:
 
     def _checked(self, response: Response) -> Setback | None:
         confirming = self.state is State.CONFIRMING
-        if response.status in (200, 206):
+        if blob_presence(response):
             if self._start is _Start.PROBE and not confirming:
                 self._habits.probe = Probe.USELESS
             self._go(State.DONE if confirming else State.EXISTS)
             return None
         if is_retriable(response):
             return setback(response, f"{self.what} could not be looked for")
-        if response.status == 405 and not self._head_refused:
+        if response.status in HEAD_REFUSED and not self._head_refused:
             self._head_refused = True
             return None
-        # whatever else a HEAD answers, it has no body to say why: the POST that follows has
+        # whatever else is answered, the POST that follows says whether the blob can be sent
         self._known_missing = True
         if confirming or self.session is None:
             self._start = _Start.PLAIN
@@ -294,19 +291,33 @@ class BlobUpload:
             self._go(State.DONE)
             return None
         codes = diagnose(response).codes
+        ours = self.endpoint.is_origin_of(response.url)
+        who = THE_REGISTRY if ours else host_of(response.url)
         if codes & {"DIGEST_INVALID", "SIZE_INVALID"}:
-            self._lose_session(State.STARTING)
-            return Setback(refusal(response, what), doubts_body=True)
-        if response.status in (404, 416) or codes & {"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"}:
-            # the session is gone; perhaps an earlier try of this PUT was heard after all
-            error = refusal(response, what)
-            self._lose_session(State.CONFIRMING)
-            return Setback(error)
-        found = setback(response, what)
-        self._lose_session(State.CONFIRMING)
+            return self._digest_refused(refusal(response, what, who))
+        if response.status == 404 or "BLOB_UPLOAD_UNKNOWN" in codes:
+            # perhaps an earlier try of this PUT was heard after all
+            self._leave_session(State.CONFIRMING, gone=True)
+            return Setback(refusal(response, what, who))
+        if response.status == 416 or "BLOB_UPLOAD_INVALID" in codes:
+            self._leave_session(State.CONFIRMING)
+            # it may mean the session, or a body that is not what its digest promised
+            return Setback(refusal(response, what, who), doubts_body=response.status == 400)
+        found = setback(response, what, who=who)
+        self._leave_session(State.CONFIRMING)
         return found
 
-    def _lose_session(self, state: State) -> None:
+    def _digest_refused(self, error: PushError) -> Setback:
+        # whoever drives us found the local bytes to be sound: once they may break on their way
+        if self._refused_digest:
+            raise error
+        self._refused_digest = True
+        self._leave_session(State.STARTING)
+        return Setback(error, doubts_body=True)
+
+    def _leave_session(self, state: State, *, gone: bool = False) -> None:
+        if self.session is not None and not gone:
+            self.abandoned.append(self.session)
         self.session = None
         self._start = _Start.PLAIN
         self._go(state)
