@@ -4,7 +4,7 @@ set -eu
 
 # program:package
 parts="docker-registry:docker-registry skopeo:skopeo umoci:umoci buildah:buildah
-openssl:openssl zstd:zstd"
+openssl:openssl zstd:zstd dockerd:docker.io podman:podman"
 
 missing() {
     for part in $parts; do

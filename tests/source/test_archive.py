@@ -177,7 +177,7 @@ def test_a_device_in_the_place_of_a_blob_is_refused(tmp_path: Path, layout: Layo
 
 
 def test_an_empty_file_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(ImageInvalid, match="the file is empty"):
+    with pytest.raises(ImageInvalid, match="it is empty"):
         images_of(written(tmp_path, b""))
 
 
@@ -201,16 +201,29 @@ def test_a_tar_without_oci_layout_is_no_image(tmp_path: Path, layout: Layout) ->
         images_of(write_archive(tmp_path / "image.tar", layout))
 
 
-def test_a_docker_archive_is_told_how_to_become_an_oci_one(tmp_path: Path) -> None:
-    path = written(tmp_path, tar_of([(member("manifest.json", b"[]"), b"[]")]))
-    with pytest.raises(ImageInvalid, match="no OCI layout") as caught:
-        images_of(path)
-    assert f"skopeo copy docker-archive:{path} oci-archive:" in caught.value.hint
+def test_a_plain_oci_archive_is_not_packed_anew(tmp_path: Path, layout: Layout) -> None:
+    (image,) = images_of(written(tmp_path, tar_of(members_of(layout))))
+    assert not image.repack
 
 
-def test_an_archive_with_both_forms_is_read_as_oci(tmp_path: Path, layout: Layout) -> None:
+def test_an_archive_with_both_forms_is_read_as_oci_and_packed(
+    tmp_path: Path, layout: Layout
+) -> None:
     members: Members = [*members_of(layout), (member("manifest.json", b"[]"), b"[]")]
-    assert len(images_of(written(tmp_path, tar_of(members)))) == 1
+    path = written(tmp_path, tar_of(members))
+    for text in (path, f"oci-archive:{path}", f"docker-archive:{path}:v1"):
+        (image,) = images_of(text)
+        assert image.repack
+        assert documents_of(image) == [layout.image.digest]
+
+
+def test_an_oci_archive_that_is_called_a_docker_one_is_refused(
+    tmp_path: Path, layout: Layout
+) -> None:
+    path = written(tmp_path, tar_of(members_of(layout)))
+    with pytest.raises(ImageInvalid, match=r"no `manifest\.json`") as caught:
+        images_of(f"docker-archive:{path}")
+    assert caught.value.hint == f"name it as `oci-archive:{path}`"
 
 
 @pytest.mark.parametrize("compress", [None, "gzip", "zstd"])
@@ -387,7 +400,8 @@ def test_what_is_no_path_is_a_name_that_nothing_has(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ImageNotFound, match="no such image") as caught:
         images_of(text)
-    assert "oci-archive:PATH" in caught.value.hint
+    for form in ("oci:PATH", "oci-archive:PATH", "docker-archive:PATH", "`-`"):
+        assert form in caught.value.hint
 
 
 def test_a_directory_without_layout_is_a_name(

@@ -149,6 +149,40 @@ def test_a_ref_where_nothing_has_a_name_says_so(tmp_path: Path) -> None:
     assert caught.value.hint == "no image in it has a name"
 
 
+def test_images_are_counted_from_zero_each_once(tmp_path: Path) -> None:
+    specs = [ImageSpec(ref="app:v1"), ImageSpec(ref="app:v2"), ImageSpec(ref="b:v1", seed=1)]
+    layout = write_layout(tmp_path / "app", specs)
+    (image,) = images_of(f"oci:{layout.path}:@0")
+    assert [str(name) for name in image.names] == ["app:v1", "app:v2"]
+    (image,) = images_of(f"oci:{layout.path}:@1")
+    assert documents_of(image) == [layout.images[2].digest]
+    for ref in ("@2", "@-1", "@", "@x", "@9999999999", "@²"):
+        with pytest.raises(ImageNotFound, match=f"no image `{ref}`"):
+            images_of(f"oci:{layout.path}:{ref}")
+
+
+@pytest.mark.parametrize("full", ["docker.io/library/app:v1", "localhost/app:v1", "app:v1"])
+@pytest.mark.parametrize("ref", ["app:v1", "docker.io/library/app:v1", "localhost/app:v1", "app"])
+def test_a_short_name_is_the_same_in_every_spelling(tmp_path: Path, full: str, ref: str) -> None:
+    layout = write_layout(tmp_path / "app", [ImageSpec(name=full), ImageSpec(ref="b:v2", seed=1)])
+    (image,) = images_of(f"oci:{layout.path}:{ref}")
+    assert [str(name) for name in image.names] == [full]
+
+
+def test_a_name_without_tag_means_latest_where_there_is_one(tmp_path: Path) -> None:
+    specs = [ImageSpec(ref="h.example/app:v1"), ImageSpec(ref="h.example/app:latest", seed=1)]
+    layout = write_layout(tmp_path / "app", specs)
+    (image,) = images_of(f"oci:{layout.path}:h.example/app")
+    assert documents_of(image) == [layout.images[1].digest]
+
+
+def test_a_name_without_tag_that_two_images_have_is_refused(tmp_path: Path) -> None:
+    specs = [ImageSpec(ref="h.example/app:v1"), ImageSpec(ref="h.example/app:v2", seed=1)]
+    layout = write_layout(tmp_path / "app", specs)
+    with pytest.raises(ImageInvalid, match=r"several images `h\.example/app`"):
+        images_of(f"oci:{layout.path}:h.example/app")
+
+
 def test_a_list_of_thousands_of_names_is_cut(tmp_path: Path) -> None:
     layout = write_layout(tmp_path / "app")
     descriptor = layout.image.descriptor

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from idpbuilder.errors import PlatformNotFound
 from idpbuilder.image import Descriptor, Digest, Index, InvalidValue, Manifest, Platform
 from idpbuilder.image.manifest import INDEX_TYPES, MANIFEST_TYPES, parse_object
-from idpbuilder.source.files import listed
+from idpbuilder.source.files import listed, shown
 from idpbuilder.source.tree import Tree
 
 _REFERENCE_TYPE = "vnd.docker.reference.type"
@@ -27,7 +27,7 @@ def choose(tree: Tree, roots: Iterable[Descriptor], platform: Platform) -> Descr
     if best is None or not platform.offered_by(best[1]):
         there = [str(other) for _, other in offered if other is not None]
         raise PlatformNotFound(
-            f"`{tree.path}` has no image for `{platform}`",
+            f"{shown(tree.path)} has no image for `{platform}`",
             hint=f"there is {listed(there)}" if there else "it names no platform",
         )
     return best[0]

@@ -1,54 +1,54 @@
-"""The images that an `index.json` lists: their names, and which of them are asked for."""
+"""The images that a source lists: their names, and which of them are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from idpbuilder.errors import ImageInvalid, ImageNotFound
 from idpbuilder.image import Descriptor, Index, InvalidValue, Reference
 from idpbuilder.image.reference import check_tag
-from idpbuilder.source.files import invalid, listed
+from idpbuilder.source.called import repository, same
+from idpbuilder.source.files import invalid, listed, shown
 
-_CONTAINERD_NAME = "io.containerd.image.name"
+CONTAINERD_NAME = "io.containerd.image.name"
 _REF_NAME = "org.opencontainers.image.ref.name"
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 _DEFAULT_TAG = "latest"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One descriptor of `index.json`.
+class Called:
+    """What one image of a source is called.
 
-    `name` is its full name with a tag, `tag` a bare tag without a name; `refused` says why what
-    it is called can be used as neither.
+    `spellings` are its names as they are written there. `name` is its full name with a tag, `tag`
+    a bare tag without a name; `refused` says why what it is called can be used as neither.
     """
 
-    descriptor: Descriptor
+    spellings: tuple[str, ...] = ()
     name: Reference | None = None
     tag: str = ""
     refused: str = ""
 
     @classmethod
-    def of(cls, descriptor: Descriptor) -> Entry:
-        """The entry with the name that its annotations give it."""
-        called = descriptor.annotation(_REF_NAME) or ""
-        full = descriptor.annotation(_CONTAINERD_NAME) or ""
+    def of(cls, full: str, called: str = "") -> Called:
+        """By its `full` name and by what it is `called`, which may be a name or a bare tag."""
+        spellings = tuple(text for text in (full, called) if text)
         bare = called if not _is_name(called) else ""
         try:
             if full or _is_name(called):
-                return cls(descriptor, _name(full or called, bare))
+                return cls(spellings, _name(full or called, bare))
             if bare:
                 check_tag(bare)
-            return cls(descriptor, tag=bare)
+            return cls(spellings, tag=bare)
         except InvalidValue as error:
-            return cls(descriptor, refused=str(error))
+            return cls(spellings, refused=str(error))
 
-    @property
-    def spellings(self) -> tuple[str, ...]:
-        """What it is called, as it is written in its annotations."""
-        keys = (_CONTAINERD_NAME, _REF_NAME)
-        return tuple(text for key in keys if (text := self.descriptor.annotation(key)))
+    @classmethod
+    def by_annotations(cls, descriptor: Descriptor) -> Called:
+        """By the annotations of its entry in `index.json`."""
+        full, called = (descriptor.annotation(key) or "" for key in (CONTAINERD_NAME, _REF_NAME))
+        return cls.of(full, called)
 
     def has_tag(self, tag: str) -> bool:
         """Whether `tag` is its tag, with a name or without."""
@@ -62,6 +62,7 @@ class Candidate:
     descriptor: Descriptor
     names: tuple[Reference, ...]
     tag: str
+    refused: str = ""
 
     @property
     def nameless(self) -> bool:
@@ -75,43 +76,85 @@ def candidates(index: Index, path: str, ref: str) -> tuple[Candidate, ...]:
     Raises ImageNotFound, or ImageInvalid where `ref` is ambiguous or no name to push under.
     """
     # at the top level an attestation is nobody's image: the index of its image names it again
-    entries = [Entry.of(one) for one in index.manifests if one.annotation(_REFERENCE_TYPE) is None]
+    listed_there = [one for one in index.manifests if one.annotation(_REFERENCE_TYPE) is None]
+    entries = [(one, Called.by_annotations(one)) for one in listed_there]
     if ref:
-        entries = _picked(entries, path, ref)
+        names, keys = [called for _, called in entries], [one.digest for one, _ in entries]
+        entries = [entries[number] for number in picked(names, keys, path, ref)]
     found: dict[str, Candidate] = {}
-    for entry in entries:
-        key = str(entry.descriptor.digest)
-        names = (entry.name,) if entry.name else ()
+    for descriptor, called in entries:
+        key = str(descriptor.digest)
+        names_here = (called.name,) if called.name else ()
         known = found.get(key)
         if known is None:
-            found[key] = Candidate(entry.descriptor, names, entry.tag)
+            found[key] = Candidate(descriptor, names_here, called.tag, called.refused)
             continue
-        _check_size(known.descriptor, entry.descriptor, path)
-        merged = tuple(dict.fromkeys(known.names + names))
-        found[key] = Candidate(known.descriptor, merged, known.tag or entry.tag)
+        _check_size(known.descriptor, descriptor, path)
+        merged = tuple(dict.fromkeys(known.names + names_here))
+        found[key] = Candidate(
+            known.descriptor, merged, known.tag or called.tag, known.refused or called.refused
+        )
     if not found:
         raise invalid(path, "its `index.json` lists no image")
     return tuple(found.values())
 
 
-def _picked(entries: Sequence[Entry], path: str, ref: str) -> list[Entry]:
-    picked = [entry for entry in entries if ref in entry.spellings]
-    picked = picked or [entry for entry in entries if entry.has_tag(ref)]
+def picked(
+    entries: Sequence[Called], keys: Sequence[Hashable], path: str, ref: str
+) -> tuple[int, ...]:
+    """Which of `entries` are the image that `ref` names: their places.
+
+    `keys` tell for each entry whose name it is. `ref` is a name as it is written there, a tag, a
+    name that means the same (`app:v1` for `docker.io/library/app:v1`), a name whose tag is left
+    out, or `@N` for the N-th image, from 0. Raises ImageNotFound, or ImageInvalid where `ref` is
+    ambiguous or no name to push under.
+    """
     there = [text for entry in entries for text in entry.spellings]
-    if not picked:
+    found = _matching(entries, keys, ref)
+    if not found:
         hint = f"there is {listed(there)}" if there else "no image in it has a name"
-        raise ImageNotFound(f"no image `{ref}` in `{path}`", hint=hint)
-    if len({entry.descriptor.digest for entry in picked}) > 1:
+        raise ImageNotFound(f"no image `{ref}` in {shown(path)}", hint=hint)
+    if len({keys[number] for number in found}) > 1:
         hint = f"there is {listed(there)}"
-        raise ImageInvalid(f"`{path}` has several images `{ref}`", hint=hint)
-    for entry in picked:
-        if entry.refused:
+        raise ImageInvalid(f"{shown(path)} has several images `{ref}`", hint=hint)
+    for number in found:
+        # by its place an image can be had whatever it is called
+        if entries[number].refused and not ref.startswith("@"):
             raise ImageInvalid(
-                f"`{ref}` in `{path}` has no name to push under",
-                entry.refused,
+                f"`{ref}` in {shown(path)} has no name to push under",
+                entries[number].refused,
                 "give the image another name in its source",
             )
-    return picked
+    return found
+
+
+def _matching(entries: Sequence[Called], keys: Sequence[Hashable], ref: str) -> tuple[int, ...]:
+    found = tuple(place for place, entry in enumerate(entries) if ref in entry.spellings)
+    found = found or tuple(place for place, entry in enumerate(entries) if entry.has_tag(ref))
+    return found or _with_name(entries, ref) or _at_place(keys, ref)
+
+
+def _with_name(entries: Sequence[Called], ref: str) -> tuple[int, ...]:
+    try:
+        asked = Reference.parse(ref)
+    except InvalidValue:
+        return ()
+    whole = replace(asked, tag=asked.tag or _DEFAULT_TAG)
+    names = [(place, entry.name) for place, entry in enumerate(entries) if entry.name]
+    found = tuple(place for place, name in names if same(name, whole))
+    if not found and not asked.tag:
+        found = tuple(place for place, name in names if repository(name) == repository(asked))
+    return found
+
+
+def _at_place(keys: Sequence[Hashable], ref: str) -> tuple[int, ...]:
+    number = ref.removeprefix("@")
+    images = tuple(dict.fromkeys(keys))
+    if number == ref or not (number.isascii() and number.isdigit() and len(number) < 10):
+        return ()
+    if int(number) >= len(images):
+        return ()
+    return tuple(place for place, key in enumerate(keys) if key == images[int(number)])
 
 
 def _check_size(one: Descriptor, other: Descriptor, path: str) -> None:

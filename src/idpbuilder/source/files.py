@@ -1,4 +1,4 @@
-"""The files of an OCI layout, whatever holds them (OCI image specification, image-layout.md)."""
+"""The files of an image, whatever holds them (OCI image specification, image-layout.md)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from idpbuilder.wire import Region, RegionBody
 INDEX_FILE = "index.json"
 LAYOUT_FILE = "oci-layout"
 BLOBS = "blobs/"
+MANIFEST_FILE = "manifest.json"
+"""What lists the images in an archive of `docker save`."""
+STANDARD_INPUT = "standard input"
+"""What a source is called that the user named `-`."""
 _LAYOUT_FILE_LIMIT = 64 * 1024
-_SHOWN = 20
-_SHOWN_LENGTH = 300
+_COUNT_SHOWN = 20
+_LENGTH_SHOWN = 300
 
 
 class Files(Protocol):
-    """A directory or an archive that holds an OCI layout."""
+    """A directory or an archive that holds images."""
 
     @property
     def path(self) -> str:
         """What the user knows it by."""
 
     def find(self, name: str) -> Region | None:
-        """Where the file `name`, relative to the layout, lies; None where there is none.
+        """Where the file `name`, relative to its top, lies; None where there is none.
 
         Raises ImageInvalid for what is no regular file, ImageUnreadable for what cannot be opened.
         """
@@ -65,35 +69,41 @@ def check_layout(files: Files) -> None:
     """Raise ImageInvalid unless `oci-layout` names version 1 of the image layout."""
     region = files.find(LAYOUT_FILE)
     if region is None:
-        raise no_layout(files.path, f"it holds no `{LAYOUT_FILE}` file")
+        raise no_image(files.path, f"it holds no `{LAYOUT_FILE}` file")
     try:
         layout = parse_object(read(files, region, LAYOUT_FILE, _LAYOUT_FILE_LIMIT))
     except InvalidValue as error:
-        raise no_layout(files.path, f"`{LAYOUT_FILE}` {error}") from error
+        raise no_image(files.path, f"`{LAYOUT_FILE}` {error}") from error
     version = layout.get("imageLayoutVersion")
     if not isinstance(version, str) or version.partition(".")[0] != "1":
-        raise no_layout(files.path, f"`{LAYOUT_FILE}` names no `imageLayoutVersion` 1")
+        raise no_image(files.path, f"`{LAYOUT_FILE}` names no `imageLayoutVersion` 1")
 
 
 def invalid(path: str, why: str, hint: str = "copy or save the image again, whole") -> ImageInvalid:
     """The error for a source that breaks the format, or lies."""
-    return ImageInvalid(f"`{path}` is no valid image", why, hint)
+    return ImageInvalid(f"{shown(path)} is no valid image", why, hint)
 
 
-def no_layout(path: str, why: str) -> ImageInvalid:
-    """The error for what holds no OCI layout."""
+def no_image(path: str, why: str) -> ImageInvalid:
+    """The error for what holds an image of no form that we know."""
     return ImageInvalid(
-        f"`{path}` is no OCI image",
+        f"{shown(path)} is no image",
         why,
-        "push an OCI layout directory, or a tar archive of one, plain or by gzip or zstd",
+        "push an OCI layout directory, or an archive: an OCI one or one of `docker save`, "
+        "plain or by gzip or zstd",
     )
+
+
+def shown(path: str) -> str:
+    """`path` as messages spell it."""
+    return path if path == STANDARD_INPUT else f"`{path[:_LENGTH_SHOWN]}`"
 
 
 def listed(texts: Iterable[str]) -> str:
     """Some of `texts` for a hint: a source may hold thousands."""
     ordered = sorted(set(texts))
-    shown = ", ".join(f"`{text[:_SHOWN_LENGTH]}`" for text in ordered[:_SHOWN])
-    more = len(ordered) - _SHOWN
+    shown = ", ".join(f"`{text[:_LENGTH_SHOWN]}`" for text in ordered[:_COUNT_SHOWN])
+    more = len(ordered) - _COUNT_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
 
 
@@ -101,7 +111,6 @@ def unreadable(path: str, error: OSError) -> SourceError:
     """The error for a file that the system does not let us read."""
     reason = (error.strerror or str(error)).lower()
     if isinstance(error, FileNotFoundError):
-        return ImageNotFound(f"no image at `{path}`", reason, "check the path")
-    return ImageUnreadable(
-        f"cannot read `{path}`", reason, "check that it is readable for the user who pushes"
-    )
+        return ImageNotFound(f"no image at {shown(path)}", reason, "check the path")
+    hint = "check that it is readable for the user who pushes"
+    return ImageUnreadable(f"cannot read {shown(path)}", reason, hint)

@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from idpbuilder.source.files import LAYOUT_FILE, Files, invalid, no_layout, unreadable
+from idpbuilder.source.files import LAYOUT_FILE, Files, invalid, no_image, unreadable
 from idpbuilder.wire import Region
 
 
@@ -45,7 +45,7 @@ def open_layout(path: str) -> Files:
     except OSError as error:
         raise unreadable(path, error) from error
     if not stat.S_ISDIR(status.st_mode):
-        raise no_layout(path, "it is no directory")
+        raise no_image(path, "it is no directory")
     return Directory(path)
 
 

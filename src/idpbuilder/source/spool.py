@@ -1,19 +1,21 @@
-"""Compressed archives, decompressed once into a file that has no name."""
+"""Archives that cannot be read where they are: decompressed once into a file that has no name."""
 
 from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 
 from idpbuilder.errors import LocalError
-from idpbuilder.source.files import invalid, unreadable
+from idpbuilder.source.arriving import Arrived, Arriving
+from idpbuilder.source.files import invalid, shown, unreadable
 
 _BUFFER = 1024 * 1024
 _LIMIT = 1024**4
-"""Bytes of the largest archive that is unpacked: what comes after is a bomb and no image."""
+"""Bytes of the largest archive that is spooled: what comes after is a bomb and no image."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -25,7 +27,7 @@ class Compression:
     """How an archive is compressed: `open` wraps the file, `broken` are the errors of bad data."""
 
     name: str
-    open: Callable[[BinaryIO], IO[bytes]]
+    open: Callable[[IO[bytes]], IO[bytes]]
     broken: tuple[type[Exception], ...]
 
 
@@ -38,53 +40,64 @@ def compression_of(magic: bytes) -> Compression | None:
     return None
 
 
+@contextmanager
 def spool(
-    file: BinaryIO, path: str, compression: Compression, check: Callable[[], None]
-) -> IO[bytes]:
-    """`file`, decompressed, as an unlinked temporary file that the caller closes.
+    file: IO[bytes],
+    path: str,
+    compression: Compression | None,
+    check: Callable[[], None],
+    arrived: Arrived | None = None,
+) -> Iterator[IO[bytes]]:
+    """What can be read from `file`, decompressed, as an unlinked temporary file at its start.
 
-    `check` is called for each MiB and may raise. Raises ImageInvalid for data that is broken or
-    without end, LocalError where the disk is full.
+    The file lasts as long as the context. `check` is called for each MiB and may raise; `arrived`
+    is told of layers in it as soon as they are there. Raises ImageInvalid for data that is broken
+    or without end, ImageUnreadable, and LocalError where the disk is full.
     """
     import tempfile
 
     try:
-        target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (the caller closes it)
+        target = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise _no_room(path, error) from error
-    try:
-        _decompress(file, path, compression, target, check)
-    except BaseException:
-        target.close()
-        raise
-    return target
+    with target:
+        arriving = Arriving(target.fileno(), path, arrived) if arrived else None
+        if compression is None:
+            _copy(file, path, (), "", target, check, arriving)
+        else:
+            with compression.open(file) as stream:
+                why = f"its {compression.name} data is cut short or broken"
+                _copy(stream, path, compression.broken, why, target, check, arriving)
+        target.seek(0)
+        yield target
 
 
-def _decompress(
-    file: BinaryIO,
+def _copy(
+    stream: IO[bytes],
     path: str,
-    compression: Compression,
+    broken: tuple[type[Exception], ...],
+    why: str,
     target: IO[bytes],
     check: Callable[[], None],
+    arriving: Arriving | None,
 ) -> None:
     total = 0
-    with compression.open(file) as stream:
-        while True:
-            check()
-            try:
-                data = stream.read(_BUFFER)
-            except compression.broken as error:
-                why = f"its {compression.name} data is cut short or broken"
-                raise invalid(path, why) from error
-            except OSError as error:
-                raise unreadable(path, error) from error
-            if not data:
-                return
-            total += len(data)
-            if total > _LIMIT:
-                why = f"it unpacks to more than {_LIMIT} bytes"
-                raise invalid(path, why)
-            _write(target, data, path)
+    while True:
+        check()
+        try:
+            data = stream.read(_BUFFER)
+        except broken as error:
+            raise invalid(path, why) from error
+        except OSError as error:
+            raise unreadable(path, error) from error
+        if not data:
+            return
+        total += len(data)
+        if total > _LIMIT:
+            raise invalid(path, f"it unpacks to more than {_LIMIT} bytes")
+        _write(target, data, path)
+        if arriving is not None:
+            arriving.grown(total)
 
 
 def _write(target: IO[bytes], data: bytes, path: str) -> None:
@@ -101,7 +114,7 @@ def _no_room(path: str, error: OSError) -> LocalError:
     hint = "decompress the archive yourself, or point TMPDIR at a directory that can be written"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         hint = "make room, or point TMPDIR at a larger disk"
-    return LocalError(f"cannot unpack `{path}` into a temporary file", reason, hint)
+    return LocalError(f"cannot unpack {shown(path)} into a temporary file", reason, hint)
 
 
 def _gzip() -> Compression:

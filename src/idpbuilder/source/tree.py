@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from idpbuilder.errors import ImageInvalid
 from idpbuilder.image import Descriptor, Digest, Index, InvalidValue, parse_document
 from idpbuilder.image.manifest import DOCUMENT_LIMIT, MANIFEST_TYPES
-from idpbuilder.source.files import Files, blob_name, invalid, listed, read
+from idpbuilder.source.files import Files, blob_name, invalid, listed, read, shown
 from idpbuilder.source.model import Document
 from idpbuilder.wire import Region
 
@@ -14,11 +16,14 @@ _DESCRIPTOR_LIMIT = 10_000
 
 
 class Tree:
-    """What has been read of one source; a document is read once, however often it is named."""
+    """What has been read of one source; a document is read once, however often it is named.
 
-    def __init__(self, files: Files) -> None:
+    `made` are documents that the source does not hold but that stand for what it holds.
+    """
+
+    def __init__(self, files: Files, made: Iterable[Document] = ()) -> None:
         self._files = files
-        self._read: dict[Digest, Document] = {}
+        self._read = {document.descriptor.digest: document for document in made}
 
     @property
     def path(self) -> str:
@@ -134,7 +139,7 @@ class _Walk:
         complete = self._complete_platforms()
         if complete:
             hint = f"push one platform of it with `--platform`: complete is {listed(complete)}"
-        what = f"`{self._tree.path}` is incomplete"
+        what = f"{shown(self._tree.path)} is incomplete"
         return ImageInvalid(what, f"{missing.digest} is missing", hint)
 
     def _complete_platforms(self) -> list[str]:

@@ -1,0 +1,33 @@
+"""What a source may need of its surroundings to look into container engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from idpbuilder.image import Digest
+from idpbuilder.source.arriving import Arrived
+from idpbuilder.wire import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """`engine` moves the requests: nothing else may be under way on it meanwhile.
+
+    `note` is told what is done, for `--verbose`, and `chosen` which image was chosen. `known` gives
+    the verified content of a digest where it is remembered. `early` says who is told of an image's
+    layers while they arrive, None for nobody; it is asked with the image's diff IDs, none where
+    they are not known yet. `registry` (`host[:port]`) is where the image will go, None where its
+    own name says so. `table` gives what is remembered of an archive, None where nothing is to be
+    remembered at all; `forget` is told of what turned out to be wrong.
+    """
+
+    engine: Engine
+    environ: Mapping[str, str]
+    note: Callable[[str], None]
+    chosen: Callable[[str], None]
+    known: Callable[[Digest], bytes | None]
+    early: Callable[[tuple[Digest, ...]], Arrived | None]
+    registry: str | None = None
+    table: Callable[[str], bytes | None] | None = None
+    forget: Callable[[str], None] = lambda key: None
