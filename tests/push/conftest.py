@@ -96,4 +96,5 @@ def pusher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pusher:
     for name in ("DOCKER_CONFIG", "IDPBUILDER_REGISTRY_USER", "IDPBUILDER_REGISTRY_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     return Pusher(home)

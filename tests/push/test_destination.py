@@ -41,6 +41,12 @@ def test_an_images_own_host_gives_way_to_the_prefix(name: str, place: str) -> No
     assert goes(image(name), prefix="r.example.com/ns") == [place]
 
 
+@pytest.mark.parametrize("text", ["/host", "//host/ns", "http:///host", "/"])
+def test_a_prefix_does_not_begin_with_a_slash(text: str) -> None:
+    with pytest.raises(InvalidValue, match="begins with a slash"):
+        Prefix.parse(text)
+
+
 def test_a_prefix_may_name_its_scheme() -> None:
     (place,) = destinations(image("a:1"), (), Prefix.parse("http://[::1]:5000/ns/"))
     assert place == Destination(Reference("[::1]:5000", "ns/a", "1"), "http")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idpbuilder.image import Digest, Index
+from idpbuilder.image import Digest
 from idpbuilder.push.plan import Plan, plan_image
 from idpbuilder.source import open_source
 from tests.parts.images import ImageSpec, IndexSpec, Layout, Spec, write_layout
@@ -20,7 +20,6 @@ def test_layers_are_numbered_in_manifest_order_and_blobs_go_largest_first(tmp_pa
     layout, plan = planned(tmp_path, ImageSpec(layers=(1000, 9000, 5000)))
     assert [str(layer.digest) for layer in plan.layers] == list(layout.image.layers)
     assert [blob.layer for blob in plan.blobs] == [1, 2, 0, None]
-    assert plan.children == ()
 
 
 def test_a_digest_counts_once_over_all_platforms(tmp_path: Path) -> None:
@@ -36,24 +35,7 @@ def test_a_digest_counts_once_over_all_platforms(tmp_path: Path) -> None:
     assert len(plan.blobs) == 4, "two layers and two configs"
 
 
-def test_children_come_before_their_parents_and_the_root_last(tmp_path: Path) -> None:
-    layout, plan = planned(tmp_path, IndexSpec((IndexSpec(), ImageSpec(seed=7)), attested=True))
-    order = [*plan.children, plan.root]
-    place = {document.descriptor.digest: number for number, document in enumerate(order)}
-    for document in order:
-        if isinstance(document.content, Index):
-            for child in document.content.manifests:
-                assert place[child.digest] < place[document.descriptor.digest]
-    assert str(plan.root.descriptor.digest) == layout.image.digest
-
-
 def test_foreign_layers_are_neither_numbered_nor_sent(tmp_path: Path) -> None:
     _, plan = planned(tmp_path, ImageSpec(layers=(1000,), foreign=2))
     assert len(plan.layers) == 1
     assert len(plan.blobs) == 2
-
-
-def test_the_size_is_that_of_all_distinct_blobs_and_manifests(tmp_path: Path) -> None:
-    layout, plan = planned(tmp_path, IndexSpec())
-    digests = {*layout.image.blobs(), *layout.image.documents()}
-    assert plan.size == sum(len(layout.read(digest)) for digest in digests)

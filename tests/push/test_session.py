@@ -9,6 +9,7 @@ import pytest
 
 from idpbuilder.errors import PushError, RegistryFailed, TlsFailed, Unauthorized, Unreachable
 from idpbuilder.image import Digest
+from idpbuilder.memory import Forgetful
 from idpbuilder.push.session import RegistrySession, SessionOptions
 from idpbuilder.push.tasks import Loop, Steps, Task, join
 from idpbuilder.registry.credentials import Credentials
@@ -55,6 +56,7 @@ class World:
             lambda: self.credentials,
             self.engine,
             self.notes.append,
+            Forgetful(),
             self.engine.clock,
         )
         self.session.begin_image(self.loop)

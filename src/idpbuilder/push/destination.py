@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from idpbuilder.errors import UsageError
 from idpbuilder.image import InvalidValue, Reference
 from idpbuilder.image.reference import DOCKER_HUB, check_registry, check_repository, is_docker_hub
-from idpbuilder.source import SourceImage
+
+if TYPE_CHECKING:
+    # to read a flag's value, no source need be loaded
+    from idpbuilder.source import SourceImage
 
 _DEFAULT_TAG = "latest"
 _NO_DESTINATION = (
@@ -33,7 +37,9 @@ class Prefix:
             scheme, rest = "", text
         elif scheme not in ("http", "https"):
             raise InvalidValue(f"`{text}` has a scheme other than http and https")
-        registry, _, namespace = rest.strip("/").partition("/")
+        if rest.startswith("/"):
+            raise InvalidValue("it begins with a slash")
+        registry, _, namespace = rest.rstrip("/").partition("/")
         check_registry(registry)
         if namespace:
             check_repository(namespace, registry)
@@ -58,7 +64,7 @@ def destinations(
     elif not image.names:
         raise UsageError(
             f"`{image.label}` has no destination",
-            "the image has no name of its own",
+            image.refused or "the image has no name of its own",
             "name it with `--to`",
         )
     elif prefix is not None:

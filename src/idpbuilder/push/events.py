@@ -10,13 +10,24 @@ from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushRes
 
 
 @dataclass(frozen=True, slots=True)
+class ImageChosen:
+    """Nobody named an image: which one was found, and why, as a line to show."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PushStarted:
-    """A push begins; `layers` are the sizes in bytes of the distinct layers, in manifest order."""
+    """A push begins; `layers` are the sizes in bytes of the distinct layers, in manifest order.
+
+    `again`: it began before, and goes on with layers that were still in the image's engine then.
+    """
 
     image: str
     reference: Reference
     layers: tuple[int, ...]
     dry_run: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class Note:
     text: str
 
 
-Event = PushStarted | LayerEnded | ManifestEnded | PushResult | PushFailure | Note
+Event = ImageChosen | PushStarted | LayerEnded | ManifestEnded | PushResult | PushFailure | Note
 
 
 class Reporter(Protocol):

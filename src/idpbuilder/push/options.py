@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from idpbuilder.image import Platform, Reference
+from idpbuilder.packing import Method
 from idpbuilder.push.destination import Prefix
+from idpbuilder.registry.credentials import Confide, confide_in_nobody
 
+DEFAULT_JOBS = 16
 DEFAULT_TIMEOUT = 300.0
 DEFAULT_RETRIES = 10
 RETRIES_LIMIT = 20
@@ -15,9 +18,11 @@ RETRIES_LIMIT = 20
 @dataclass(frozen=True, slots=True)
 class PushOptions:
     """`timeout` in seconds for each destination, None without limit; `limit_rate` in bytes per
-    second over all transfers, None without; `jobs` concurrent transfers per registry, None for our
-    choice. `username` and `password` come from flags and variables, each None where neither names
-    it.
+    second over all transfers, None without; `jobs` concurrent transfers per registry. `method` is
+    how raw layers are packed, and with `all_layers` the packed ones too. `memory` says whether
+    earlier runs are remembered; `all_tags` asks for every tag of the named repositories. `username`
+    and `password` come from flags and variables, each None where neither names it. `confide` is
+    told whatever else turns out to be secret.
     """
 
     images: tuple[str, ...] = ()
@@ -31,7 +36,12 @@ class PushOptions:
     insecure: bool = False
     timeout: float | None = DEFAULT_TIMEOUT
     retries: int = DEFAULT_RETRIES
-    jobs: int | None = None
+    jobs: int = DEFAULT_JOBS
     limit_rate: int | None = None
+    method: Method = field(default_factory=Method.choose)
+    all_layers: bool = False
+    memory: bool = True
+    all_tags: bool = False
     dry_run: bool = False
     verify: bool = False
+    confide: Confide = field(default=confide_in_nobody, repr=False, compare=False)

@@ -1,42 +1,35 @@
-"""What a push has to bring into a repository, each digest once, and in which order."""
+"""The blobs that a push has to bring into a repository, each digest once, and in which order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from idpbuilder.image import Descriptor, Digest, Index, Manifest
-from idpbuilder.source import Document, SourceImage
+from idpbuilder.source import SourceImage
 from idpbuilder.wire import Region
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedBlob:
-    """A blob to bring; `layer` is its place among the layers, from 0, None for a config."""
+    """A blob to bring, by the digest that the source names; `layer` is its place among the layers,
+    from 0, None for a config. `region` is None for one that is still in its engine.
+    """
 
     digest: Digest
     size: int
-    region: Region
+    region: Region | None
     layer: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Blobs go first, largest first so that no long one is left alone at the end; then `children`,
-    each before its parents; then the root.
+    """The blobs to bring, largest first so that no long one is left alone at the end.
 
     `layers` are the distinct layers in manifest order over all platforms, base first.
     """
 
     layers: tuple[Descriptor, ...]
     blobs: tuple[PlannedBlob, ...]
-    children: tuple[Document, ...]
-    root: Document
-
-    @property
-    def size(self) -> int:
-        """Bytes of all distinct blobs and manifests."""
-        documents = (*self.children, self.root)
-        return sum(blob.size for blob in self.blobs) + sum(len(item.data) for item in documents)
 
 
 def plan_image(image: SourceImage) -> Plan:
@@ -54,28 +47,29 @@ def plan_image(image: SourceImage) -> Plan:
     for manifest in _manifests(image):
         if manifest.config.digest not in blobs:
             blobs[manifest.config.digest] = _planned(image, manifest.config, None)
-    return Plan(
-        tuple(layers),
-        tuple(sorted(blobs.values(), key=lambda blob: -blob.size)),
-        image.documents[:-1],
-        image.root,
-    )
+    return Plan(tuple(layers), tuple(sorted(blobs.values(), key=lambda blob: -blob.size)))
 
 
 def _planned(image: SourceImage, descriptor: Descriptor, layer: int | None) -> PlannedBlob:
-    return PlannedBlob(descriptor.digest, descriptor.size, image.blobs[descriptor.digest], layer)
+    region = image.blobs.get(descriptor.digest)
+    return PlannedBlob(descriptor.digest, descriptor.size, region, layer)
 
 
 def _manifests(image: SourceImage) -> list[Manifest]:
     """The manifests in the order in which the root names them, depth first."""
     contents = {document.descriptor.digest: document.content for document in image.documents}
-    found: dict[Digest, Manifest] = {}
+    found: list[Manifest] = []
+    seen: set[Digest] = set()
     waiting = [image.root.descriptor.digest]
     while waiting:
         digest = waiting.pop()
+        if digest in seen:
+            # indexes that name each other's children many times over would be walked for ever
+            continue
+        seen.add(digest)
         content = contents[digest]
         if isinstance(content, Index):
             waiting += reversed([entry.digest for entry in content.manifests])
         else:
-            found.setdefault(digest, content)
-    return list(found.values())
+            found.append(content)
+    return found

@@ -8,30 +8,30 @@ from functools import partial
 from typing import TypeVar
 
 from idpbuilder.errors import BlobsMissing, ContentRefused, ImageInvalid
-from idpbuilder.image import Index
+from idpbuilder.image import Descriptor, Digest, Index, Reference
+from idpbuilder.memory import Packed
+from idpbuilder.push.blobs import Arrival, Blobs
 from idpbuilder.push.destination import Destination
 from idpbuilder.push.events import LayerEnded, ManifestEnded, Note, Progress, PushStarted, Reporter
+from idpbuilder.push.layers import Layers, LayersElsewhere
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.plan import PlannedBlob, plan_image
 from idpbuilder.push.result import BlobStatus, LayerResult, PushResult
 from idpbuilder.push.session import RegistrySession
 from idpbuilder.push.tasks import Loop, Steps, join
-from idpbuilder.registry.lookup import find_manifest, has_blob, read_manifest
+from idpbuilder.registry.lookup import find_manifest, read_manifest
 from idpbuilder.registry.manifest_put import ManifestPut
-from idpbuilder.registry.upload import BlobUpload, Habits, Probe, State
+from idpbuilder.registry.upload import Habits, Probe
 from idpbuilder.source import Document, SourceImage
 
 T = TypeVar("T")
 
-_STATUS = {
-    State.DONE: BlobStatus.PUSHED,
-    State.EXISTS: BlobStatus.EXISTS,
-    State.MOUNTED: BlobStatus.MOUNTED,
-}
-
 
 class ImagePush:
-    """Pushes `image` to `destination` over `session`; `jobs` blobs at once."""
+    """Pushes `image` to `destination` over `session`; `jobs` blobs at once.
+
+    `layers` packs those of its layers that are raw.
+    """
 
     def __init__(
         self,
@@ -40,33 +40,45 @@ class ImagePush:
         session: RegistrySession,
         loop: Loop,
         reporter: Reporter,
+        layers: Layers,
         jobs: int,
+        *,
+        again: bool = False,
     ) -> None:
         self.image = image
+        self._again = again
         self.reference = destination.reference
         self._plan = plan_image(image)
         self._session = session
         self._loop = loop
         self._reporter = reporter
         self._jobs = jobs
+        self._layers = layers
         self._repository = self.reference.repository
+        self._blobs = Blobs(session, self._repository)
         self._trust = session.options.trust
         self._began = loop.clock()
         self._ended: dict[int, LayerResult] = {}
         self._present: set[Document] = set()
-        self._open: set[BlobUpload] = set()
         self._tickets: dict[int, int] = {}
         self._sent = [0] * len(self._plan.layers)
+        self._documents = image.documents
 
     def push(self, *, verify: bool) -> Steps[PushResult]:
-        """Bring the image into the registry. Raises PushError."""
-        self._begin()
+        """Bring the image into the registry.
+
+        Raises PushError, and LayersElsewhere where the registry lacks a layer that is still in
+        the image's engine.
+        """
+        yield from self._begin()
         if (yield from self._is_there()):
             self._all_exist()
         else:
+            yield from self._look_for_layers_elsewhere()
             looks = self._loop.spawn(self._look_for_children())
-            yield from self._push_blobs(self._plan.blobs)
+            yield from self._push_blobs(self._session.habits)
             yield from join([looks])
+            self._documents = self._layers.documents()
             try:
                 yield from self._put_manifests()
             except BlobsMissing as error:
@@ -75,12 +87,14 @@ class ImagePush:
             self._reporter.emit(ManifestEnded(BlobStatus.PUSHED))
         if verify:
             yield from self._verify()
-        yield from self._cancel_sessions()
+        self._layers.remember(self._session.registry, self._repository, self._final_digests())
         return self._result(dry_run=False)
 
     def rehearse(self) -> Steps[PushResult]:
-        """Find out what `push` would do; nothing in the registry changes. Raises PushError."""
-        self._begin(dry_run=True)
+        """Find out what `push` would do; nothing in the registry changes. Raises as `push`."""
+        yield from self._begin(dry_run=True)
+        yield from self._layers.pack_all()
+        self._documents = self._layers.documents()
         if (yield from self._is_there()):
             self._all_exist()
         else:
@@ -88,147 +102,171 @@ class ImagePush:
             self._reporter.emit(ManifestEnded(BlobStatus.WOULD_PUSH))
         return self._result(dry_run=True)
 
-    def clean_up(self) -> Steps[None]:
-        """After a failure: close the upload sessions that are still open."""
-        yield from self._cancel_sessions()
+    def clean_up(self, loop: Loop) -> Steps[None]:
+        """Close the upload sessions that are still open, on a loop of its own."""
+        sessions = self._blobs.open_sessions()
+        yield from join([loop.spawn(self._blobs.cancel(session)) for session in sessions])
 
     def tick(self) -> None:
         """Tell the reporter where the push stands."""
         for layer, ticket in self._tickets.items():
-            size = self._plan.layers[layer].size
-            self._sent[layer] = max(self._sent[layer], min(self._loop.engine.sent(ticket), size))
+            planned = self._plan.layers[layer]
+            sent = self._layers.unpacked(planned.digest, self._loop.engine.sent(ticket))
+            self._sent[layer] = max(self._sent[layer], min(sent, planned.size))
         self._reporter.progress(Progress(tuple(self._sent), self._loop.clock() - self._began))
 
     # -- the root
 
-    def _begin(self, *, dry_run: bool = False) -> None:
-        root = self._plan.root.descriptor.digest
-        if self.reference.digest not in (None, root):
-            raise ImageInvalid(
-                f"`{self.image.label}` is not {self.reference.digest}",
-                f"its digest is {root}",
-                "push it under a tag, or under its own digest",
-            )
+    def _begin(self, *, dry_run: bool = False) -> Steps[None]:
         self._began = self._loop.clock()
         sizes = tuple(layer.size for layer in self._plan.layers)
-        self._reporter.emit(PushStarted(self.image.label, self.reference, sizes, dry_run))
+        self._reporter.emit(
+            PushStarted(self.image.label, self.reference, sizes, dry_run, self._again)
+        )
+        self._layers.start()
+        if self.reference.digest is not None:
+            # it must be known to be the digest of what is pushed before anything is sent
+            yield from self._layers.pack_all()
+        if self._layers.all_packed:
+            self._documents = self._layers.documents()
+        check_digest(self.image.label, self.reference, self._root.digest)
+
+    @property
+    def _root(self) -> Descriptor:
+        return self._documents[-1].descriptor
 
     @property
     def _place(self) -> str:
         """What the root is put under."""
-        return self.reference.tag or str(self._plan.root.descriptor.digest)
+        return self.reference.tag or str(self._root.digest)
 
     def _is_there(self) -> Steps[bool]:
-        root = self._plan.root.descriptor.digest
+        found = yield from self._find(self._place)
+        # of an image that is yet to be packed, the question only opens the conversation
+        return self._layers.all_packed and found == self._root.digest
+
+    def _find(self, place: str) -> Steps[Digest | None]:
+        algorithm = self._root.digest.algorithm
         endpoint = self._session.endpoint
-        inquiry = find_manifest(
-            endpoint, self._repository, self._place, self._trust, root.algorithm
-        )
-        return (yield from self._session.inquire(inquiry)) == root
+        inquiry = find_manifest(endpoint, self._repository, place, self._trust, algorithm)
+        return (yield from self._session.inquire(inquiry))
 
     def _all_exist(self) -> None:
-        for number in range(len(self._plan.layers)):
-            self._end_layer(number, BlobStatus.EXISTS, 0.0)
-        self._reporter.emit(ManifestEnded(BlobStatus.EXISTS))
         for blob in self._plan.blobs:
-            self._session.known.add(blob.digest, self._repository)
+            digest, size = self._final(blob)
+            self._blobs.arrived(digest)
+            self._end_layer(blob.layer, Arrival(digest, size, BlobStatus.EXISTS), 0.0)
+        self._note(f"{self.reference} is {self._root.digest} already: nothing is sent")
+        self._reporter.emit(ManifestEnded(BlobStatus.EXISTS))
 
     # -- blobs
 
-    def _push_blobs(self, blobs: Iterable[PlannedBlob]) -> Steps[None]:
-        yield from self._in_parallel(blobs, partial(self._push_blob, habits=self._session.habits))
+    def _push_blobs(self, habits: Habits) -> Steps[None]:
+        yield from self._in_parallel(self._plan.blobs, partial(self._push_blob, habits=habits))
+
+    def _look_for_layers_elsewhere(self) -> Steps[None]:
+        """Raise LayersElsewhere where a layer that is still in its engine is not there."""
+        packed = [
+            found for blob in self._plan.blobs if (found := self._layers.elsewhere(blob.digest))
+        ]
+        yield from self._in_parallel(packed, self._look_for_layer)
+
+    def _look_for_layer(self, packed: Packed) -> Steps[None]:
+        if not (yield from self._blobs.is_there(packed.digest)):
+            raise LayersElsewhere
 
     def _push_blob(self, blob: PlannedBlob, *, habits: Habits) -> Steps[None]:
-        known = self._session.known
-        if known.has(blob.digest, self._repository):
-            self._end_layer(blob.layer, BlobStatus.EXISTS, 0.0)
-            return
         began = self._loop.clock()
-        local = LocalBlob(blob.digest, blob.region)
-        source = known.elsewhere(blob.digest, self._repository)
-        upload = BlobUpload(
-            self._session.endpoint,
-            self._repository,
-            blob.digest,
-            local,
-            habits=habits,
-            trust=self._trust,
-            mount_from=source,
-            insecure=self._session.options.insecure,
-        )
-        self._open.add(upload)
         started = partial(self._watch, blob.layer)
-        yield from self._session.drive(upload, recheck=local.recheck, started=started)
-        if upload.session is None:
-            self._open.discard(upload)
-        known.add(blob.digest, self._repository)
-        status = _STATUS[upload.state]
-        mounted_from = source or "" if status is BlobStatus.MOUNTED else ""
-        self._end_layer(blob.layer, status, self._loop.clock() - began, mounted_from)
+        if self._layers.is_raw(blob.digest):
+            arrival = yield from self._push_raw(blob, habits, started)
+        elif self._blobs.is_known(blob.digest):
+            arrival = Arrival(blob.digest, blob.size, BlobStatus.EXISTS)
+        else:
+            assert blob.region is not None
+            local = LocalBlob(blob.digest, blob.region)
+            arrival = yield from self._blobs.bring(local, habits, started)
+        self._end_layer(blob.layer, arrival, self._loop.clock() - began)
+
+    def _push_raw(
+        self, blob: PlannedBlob, habits: Habits, started: Callable[[int], None]
+    ) -> Steps[Arrival]:
+        packed = self._layers.packed(blob.digest)
+        if packed is not None and (yield from self._blobs.is_there(packed.digest)):
+            return Arrival(packed.digest, packed.size, BlobStatus.EXISTS)
+        job = self._layers.job(blob.digest)
+        arrival = yield from self._blobs.bring_packed(job, habits, started)
+        self._layers.learn(blob.digest, Packed(arrival.digest, arrival.size))
+        return arrival
 
     def _push_missing(self, error: BlobsMissing) -> Steps[None]:
         """The registry lost blobs, or said it had them: ask for each again, and trust no probe."""
         self._note(f"{error.message}: looking for every blob again")
+        # nor is what was said of the children to be believed
+        self._present.clear()
         for blob in self._plan.blobs:
-            self._session.known.forget(blob.digest, self._repository)
-        doubting = Habits(probe=Probe.USELESS)
-        yield from self._in_parallel(self._plan.blobs, partial(self._push_blob, habits=doubting))
+            self._blobs.forget(self._final(blob)[0])
+        yield from self._push_blobs(Habits(probe=Probe.USELESS))
 
     def _rehearse_blob(self, blob: PlannedBlob) -> Steps[None]:
-        known, began = self._session.known, self._loop.clock()
-        source = known.elsewhere(blob.digest, self._repository)
-        exists = known.has(blob.digest, self._repository)
-        if not exists:
-            endpoint = self._session.endpoint
-            inquiry = has_blob(endpoint, self._repository, blob.digest, self._trust)
-            exists = yield from self._session.inquire(inquiry)
-        known.add(blob.digest, self._repository)
-        if exists:
-            status = BlobStatus.EXISTS
+        began = self._loop.clock()
+        digest, size = self._final(blob)
+        source = self._session.mount_source(digest, self._repository)
+        if (yield from self._blobs.is_there(digest)):
+            arrival = Arrival(digest, size, BlobStatus.EXISTS)
+        elif source:
+            arrival = Arrival(digest, size, BlobStatus.WOULD_MOUNT, source)
         else:
-            status = BlobStatus.WOULD_MOUNT if source else BlobStatus.WOULD_PUSH
-        mounted_from = source or "" if status is BlobStatus.WOULD_MOUNT else ""
-        self._end_layer(blob.layer, status, self._loop.clock() - began, mounted_from)
+            arrival = Arrival(digest, size, BlobStatus.WOULD_PUSH)
+        self._end_layer(blob.layer, arrival, self._loop.clock() - began)
+
+    def _final(self, blob: PlannedBlob) -> tuple[Digest, int]:
+        """What the registry knows a blob by, and its size there."""
+        packed = self._layers.packed(blob.digest)
+        return (packed.digest, packed.size) if packed else (blob.digest, blob.size)
+
+    def _final_digests(self) -> list[Digest]:
+        return [self._final(blob)[0] for blob in self._plan.blobs]
 
     def _watch(self, layer: int | None, ticket: int) -> None:
         if layer is not None:
             self._tickets[layer] = ticket
 
-    def _end_layer(
-        self, layer: int | None, status: BlobStatus, seconds: float, mounted_from: str = ""
-    ) -> None:
+    def _end_layer(self, layer: int | None, arrival: Arrival, seconds: float) -> None:
         if layer is None or layer in self._ended:
             return
-        descriptor = self._plan.layers[layer]
-        result = LayerResult(descriptor.digest, descriptor.size, status, seconds, mounted_from)
+        result = LayerResult(
+            arrival.digest, arrival.size, arrival.status, seconds, arrival.mounted_from
+        )
         self._ended[layer] = result
         self._tickets.pop(layer, None)
-        self._sent[layer] = descriptor.size
+        origin = f" from {arrival.mounted_from}" if arrival.mounted_from else ""
+        self._note(f"layer {layer + 1} {arrival.digest}: {arrival.status.value}{origin}")
+        if arrival.status is BlobStatus.PUSHED:
+            self._sent[layer] = self._plan.layers[layer].size
         self._reporter.emit(LayerEnded(layer + 1, len(self._plan.layers), result))
 
     # -- manifests
 
     def _look_for_children(self) -> Steps[None]:
-        yield from self._in_parallel(self._plan.children, self._look_for_child)
+        if self._layers.all_packed:
+            yield from self._in_parallel(self._documents[:-1], self._look_for_child)
 
     def _look_for_child(self, child: Document) -> Steps[None]:
         digest = child.descriptor.digest
-        endpoint = self._session.endpoint
-        inquiry = find_manifest(
-            endpoint, self._repository, str(digest), self._trust, digest.algorithm
-        )
-        if (yield from self._session.inquire(inquiry)) == digest:
+        # one with a subject is put in any case: perhaps an earlier run did not come to list it
+        if child.content.subject is None and (yield from self._find(str(digest))) == digest:
             self._present.add(child)
 
     def _put_manifests(self) -> Steps[None]:
-        missing = [child for child in self._plan.children if child not in self._present]
-        manifests = [child for child in missing if not isinstance(child.content, Index)]
-        yield from self._in_parallel(manifests, self._put_child)
-        # an index comes after all that it names: the plan has children before their parents
-        for child in missing:
-            if isinstance(child.content, Index):
-                yield from self._put_child(child)
-        yield from self._put(self._plan.root, self._place)
+        missing = [child for child in self._documents[:-1] if child not in self._present]
+        alone = [child for child in missing if _goes_alone(child)]
+        yield from self._in_parallel(
+            [child for child in missing if child not in alone], self._put_child
+        )
+        for child in alone:
+            yield from self._put_child(child)
+        yield from self._put(self._documents[-1], self._place)
 
     def _put_child(self, child: Document) -> Steps[None]:
         yield from self._put(child, str(child.descriptor.digest))
@@ -251,41 +289,29 @@ class ImagePush:
 
     def _verify(self) -> Steps[None]:
         """Read the manifest back, and ask for every blob and child. Raises ContentRefused."""
-        root = self._plan.root.descriptor.digest
-        endpoint = self._session.endpoint
-        inquiry = read_manifest(
-            endpoint, self._repository, self._place, self._trust, root.algorithm
-        )
-        found = yield from self._session.inquire(inquiry)
-        if found != root:
+        found = yield from self._read(self._place, self._root.digest.algorithm)
+        if found != self._root.digest:
             raise _not_whole(
-                str(self.reference), f"its manifest is {found or 'not there'}, not {root}"
+                str(self.reference),
+                f"its manifest is {found or 'not there'}, not {self._root.digest}",
             )
-        yield from self._in_parallel(self._plan.blobs, self._verify_blob)
-        yield from self._in_parallel(self._plan.children, self._verify_child)
+        yield from self._in_parallel(self._final_digests(), self._verify_blob)
+        yield from self._in_parallel(self._documents[:-1], self._verify_child)
         self._note(f"verified {self.reference}: the manifest reads back, every blob is there")
 
-    def _verify_blob(self, blob: PlannedBlob) -> Steps[None]:
-        inquiry = has_blob(self._session.endpoint, self._repository, blob.digest, self._trust)
-        if not (yield from self._session.inquire(inquiry)):
-            raise _not_whole(str(self.reference), f"blob {blob.digest} is not there")
+    def _verify_blob(self, digest: Digest) -> Steps[None]:
+        if not (yield from self._blobs.look(digest)):
+            raise _not_whole(str(self.reference), f"blob {digest} is not there")
 
     def _verify_child(self, child: Document) -> Steps[None]:
         digest = child.descriptor.digest
-        endpoint = self._session.endpoint
-        inquiry = read_manifest(
-            endpoint, self._repository, str(digest), self._trust, digest.algorithm
-        )
-        if (yield from self._session.inquire(inquiry)) != digest:
+        if (yield from self._read(str(digest), digest.algorithm)) != digest:
             raise _not_whole(str(self.reference), f"manifest {digest} is not there")
 
-    def _cancel_sessions(self) -> Steps[None]:
-        sessions = [upload.session for upload in self._open if upload.session is not None]
-        self._open.clear()
-        yield from self._in_parallel(sessions, self._cancel)
-
-    def _cancel(self, url: str) -> Steps[None]:
-        yield from self._session.cancel(url, self._repository)
+    def _read(self, place: str, algorithm: str) -> Steps[Digest | None]:
+        endpoint = self._session.endpoint
+        inquiry = read_manifest(endpoint, self._repository, place, self._trust, algorithm)
+        return (yield from self._session.inquire(inquiry))
 
     def _in_parallel(self, items: Iterable[T], work: Callable[[T], Steps[None]]) -> Steps[None]:
         """Do `work` for all items in order, at most `jobs` at once. Raises the first error."""
@@ -299,11 +325,12 @@ class ImagePush:
 
     def _result(self, *, dry_run: bool) -> PushResult:
         tally = self._session.tally
+        blobs = sum(self._final(blob)[1] for blob in self._plan.blobs)
         return PushResult(
             image=self.image.label,
             reference=self.reference,
-            root=self._plan.root.descriptor,
-            size=self._plan.size,
+            root=self._root,
+            size=blobs + sum(len(document.data) for document in self._documents),
             platforms=tuple(str(platform) for platform in self.image.platforms),
             layers=tuple(self._ended[number] for number in sorted(self._ended)),
             bytes_sent=tally.bytes_sent,
@@ -317,6 +344,25 @@ class ImagePush:
 def _work_off(queue: deque[T], work: Callable[[T], Steps[None]]) -> Steps[None]:
     while queue:
         yield from work(queue.popleft())
+
+
+def check_digest(label: str, reference: Reference, root: Digest) -> None:
+    """Raise ImageInvalid where `reference` is by digest, and not the digest of what is pushed."""
+    if reference.digest not in (None, root):
+        raise ImageInvalid(
+            f"`{label}` is not {reference.digest}",
+            f"its digest is {root}",
+            "push it under a tag, or under its own digest",
+        )
+
+
+def _goes_alone(document: Document) -> bool:
+    """Whether a manifest must not be put beside others.
+
+    An index comes after all that it names; what has a subject may have to be written into a list of
+    referrers that others with this subject write as well.
+    """
+    return isinstance(document.content, Index) or document.content.subject is not None
 
 
 def _referrer(document: Document) -> dict[str, object]:

@@ -54,7 +54,7 @@ class PushResult:
 @dataclass(frozen=True, slots=True)
 class PushFailure:
     """A destination that was not reached. `reference` is None where the failure came before one was
-    known.
+    known; `image` is "" where nobody named one and none was found.
     """
 
     image: str

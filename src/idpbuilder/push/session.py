@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from idpbuilder.errors import AuthError
+from idpbuilder.errors import PushError
 from idpbuilder.image import Digest
+from idpbuilder.image.host import is_loopback
 from idpbuilder.image.reference import split_host_port
+from idpbuilder.memory import AnyMemory
 from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, join, send
 from idpbuilder.registry.auth import Authenticator
 from idpbuilder.registry.call import Call, Machine
-from idpbuilder.registry.credentials import Credentials
-from idpbuilder.registry.endpoints import Endpoint, host_of, is_loopback
+from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
+from idpbuilder.registry.endpoints import Endpoint, host_of
 from idpbuilder.registry.failure import bare, failure_setback, is_retriable, setback
 from idpbuilder.registry.retry import RetryPolicy, Setback
 from idpbuilder.registry.scope import Rights, Scope
@@ -32,6 +34,7 @@ from idpbuilder.wire import (
 )
 
 T = TypeVar("T")
+_UNASKED = "the token service {} could not be asked"
 
 
 @dataclass(slots=True)
@@ -45,12 +48,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """How to talk to a registry. `scheme` is "" where the user fixed none."""
+    """How to talk to a registry. `scheme` is "" where the user fixed none; `confide` is told every
+    secret before it is sent.
+    """
 
     policy: RetryPolicy
     trust: Trust
     insecure: bool = False
     scheme: str = ""
+    confide: Confide = confide_in_nobody
 
 
 @dataclass(slots=True)
@@ -92,6 +98,7 @@ class RegistrySession:
         find_credentials: Callable[[], Credentials | None],
         engine: Engine,
         note: Callable[[str], None],
+        memory: AnyMemory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = registry
@@ -105,11 +112,16 @@ class RegistrySession:
         self._settled = False
         self.endpoint = Endpoint.of(self._schemes.pop(0), registry)
         self._auth = Authenticator(
-            find_credentials, options.trust, clock, insecure=options.insecure
+            find_credentials,
+            options.trust,
+            clock,
+            insecure=options.insecure,
+            confide=options.confide,
         )
         self._fetching: dict[Rights, Task[None]] = {}
         self._loop: Loop | None = None
         self._note = note
+        self._memory = memory
 
     def begin_image(self, loop: Loop) -> None:
         """Work on `loop` from now on, and count anew."""
@@ -117,6 +129,17 @@ class RegistrySession:
         self.tally = Tally()
         self.last_trouble = ""
         self._fetching.clear()
+
+    def mount_source(self, digest: Digest, repository: str) -> str | None:
+        """Another repository of this registry to take the blob from, None where none is known.
+
+        What an earlier run saw is a hint: where it is wrong the blob is sent.
+        """
+        place = self.known.elsewhere(digest, repository)
+        if place is not None:
+            return place
+        seen = self._memory.seen(self.registry, digest)
+        return None if repository in seen else next(iter(seen), None)
 
     def drive(
         self,
@@ -146,7 +169,7 @@ class RegistrySession:
         """Answer an inquiry's calls until it returns. Raises PushError."""
         call = next(inquiry)
         while True:
-            what = f"{call.request.method} {bare(call.request.url)} failed"
+            what = partial(self._failed, call.request)
             exchange = partial(self._exchange, call)
             response = yield from self._insist(exchange, what, self.endpoint.authority)
             try:
@@ -163,20 +186,24 @@ class RegistrySession:
 
     # -- one request, and its further tries
 
+    def _failed(self, request: Request) -> str:
+        """What failed, by the scheme that is known by then."""
+        return f"{request.method} {bare(self._rebased(request).url)} failed"
+
     def _insist(
-        self, exchange: Callable[[], Steps[Completion]], what: str, where: str
+        self, exchange: Callable[[], Steps[Completion]], what: Callable[[], str], where: str
     ) -> Steps[Response]:
         """Make `exchange` until there is an answer worth judging."""
         made = 0
         while True:
             completion = yield from exchange()
             if completion.failure is not None:
-                found = failure_setback(completion.failure, what, where)
+                found = failure_setback(completion.failure, what(), where)
             else:
                 assert completion.response is not None
                 if not is_retriable(completion.response):
                     return completion.response
-                found = setback(completion.response, what)
+                found = setback(completion.response, what())
             yield from self._back_off(found, made)
             made += 1
 
@@ -200,7 +227,8 @@ class RegistrySession:
             ours = self.endpoint.is_origin_of(request.url)
             try:
                 header = (yield from self._authorization(call.scopes)) if ours else None
-            except AuthError as error:
+            except PushError as error:
+                # whatever ails the token for a mount, the blob can still be sent
                 if not call.lenient:
                     raise
                 self._note(f"auth: {error.message}")
@@ -210,10 +238,13 @@ class RegistrySession:
             if completion.failure and self._next_scheme(completion.failure):
                 continue
             response = completion.response
-            self._settled = self._settled or response is not None
+            if response is not None and not self._settled:
+                self._settled = True
+                if response.status != 401:
+                    self._note(f"auth: {self.registry} asks for no credentials")
             if response is None or response.status != 401 or not ours:
                 return completion
-            if call.lenient and header is not None:
+            if renewed and call.lenient:
                 return completion
             if renewed:
                 raise self._auth.unauthorized(self.endpoint, response)
@@ -241,8 +272,10 @@ class RegistrySession:
         learnt = self._auth.refused(response, self.endpoint, scopes, header)
         if not learnt:
             ping = Request("GET", self.endpoint.ping(), trust=self.options.trust)
-            answer = (yield from self._send(ping)).response
-            if answer is None or answer.status != 401:
+            answer = yield from self._insist(
+                partial(self._send, ping), partial(self._failed, ping), self.endpoint.authority
+            )
+            if answer.status != 401:
                 raise self._auth.unauthorized(self.endpoint, response)
             if not self._auth.refused(answer, self.endpoint, scopes, None):
                 raise self._auth.unauthorized(self.endpoint, answer)
@@ -254,24 +287,25 @@ class RegistrySession:
             task = self._fetching.get(rights)
             if task is None:
                 assert self._loop is not None
-                task = self._fetching[rights] = self._loop.spawn(self._fetch(scopes))
-            try:
-                yield from join([task])
-            finally:
-                self._fetching.pop(rights, None)
+                task = self._loop.spawn(self._fetch(scopes, rights))
+                self._fetching[rights] = task
+            yield from join([task])
         return self._auth.header(scopes)
 
-    def _fetch(self, scopes: tuple[Scope, ...]) -> Steps[None]:
-        flow = self._auth.fetch(scopes)
-        request = next(flow)
-        while True:
-            what = f"the token service {bare(request.url)} could not be asked"
-            send_it = partial(self._send, request)
-            response = yield from self._insist(send_it, what, host_of(request.url))
-            try:
-                request = flow.send(response)
-            except StopIteration:
-                return
+    def _fetch(self, scopes: tuple[Scope, ...], rights: Rights) -> Steps[None]:
+        try:
+            flow = self._auth.fetch(scopes)
+            request = next(flow)
+            while True:
+                what = partial(_UNASKED.format, bare(request.url))
+                send_it = partial(self._send, request)
+                response = yield from self._insist(send_it, what, host_of(request.url))
+                try:
+                    request = flow.send(response)
+                except StopIteration:
+                    return
+        finally:
+            self._fetching.pop(rights, None)
 
     # -- which scheme
 

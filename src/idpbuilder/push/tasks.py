@@ -1,7 +1,8 @@
 """Many conversations on one loop: tasks are generators that yield what they wait for.
 
 A task yields `Send` and is resumed with the request's Completion, `Sleep` and is resumed later, or
-`Join` and is resumed with the results of other tasks. Nothing but the engine's `poll` waits.
+`Join` and is resumed with the results of other tasks, or `Until` and is resumed when something came
+true. Nothing but the engine's `poll` waits.
 """
 
 from __future__ import annotations
@@ -43,7 +44,14 @@ class Join:
     tasks: tuple[Task[Any], ...]
 
 
-Effect = Send | Sleep | Join
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Resume when `happened` says so; whoever makes it true calls the engine's `wake`."""
+
+    happened: Callable[[], bool]
+
+
+Effect = Send | Sleep | Join | Until
 Steps = Generator[Effect, Any, T]
 
 
@@ -85,6 +93,7 @@ class Loop:
         self._deadline: float | None = None
         self._ready: deque[tuple[Task[Any], object, BaseException | None]] = deque()
         self._sleeping: list[tuple[float, int, Task[Any]]] = []
+        self._hoping: list[tuple[Callable[[], bool], Task[Any]]] = []
         self._moving: dict[int, Task[Any]] = {}
         self._open: set[Task[Any]] = set()
         self._numbers = itertools.count()
@@ -135,13 +144,23 @@ class Loop:
         if self._sleeping:
             ends.append(self._sleeping[0][0])
         timeout = max(min(ends) - self.clock(), 0.0) if ends else None
+        self._resume_hoping()
         for completion in self.engine.poll(0.0 if self._ready else timeout):
             task = self._moving.pop(completion.ticket, None)
             if task is not None:
                 self._ready.append((task, completion, None))
+        self._resume_hoping()
         now = self.clock()
         while self._sleeping and self._sleeping[0][0] <= now:
             self._ready.append((heapq.heappop(self._sleeping)[2], None, None))
+
+    def _resume_hoping(self) -> None:
+        hoping, self._hoping = self._hoping, []
+        for happened, task in hoping:
+            if happened():
+                self._ready.append((task, None, None))
+            else:
+                self._hoping.append((happened, task))
 
     def _resume_ready(self) -> None:
         while self._ready:
@@ -168,6 +187,8 @@ class Loop:
         elif isinstance(effect, Sleep):
             end = self.clock() + effect.seconds
             heapq.heappush(self._sleeping, (end, next(self._numbers), task))
+        elif isinstance(effect, Until):
+            self._hoping.append((effect.happened, task))
         else:
             task.waits_for = effect
             for other in effect.tasks:
@@ -199,6 +220,7 @@ class Loop:
             task.steps.close()
         self._moving.clear()
         self._sleeping.clear()
+        self._hoping.clear()
         self._ready.clear()
         self._open.clear()
 

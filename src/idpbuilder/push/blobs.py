@@ -1,0 +1,169 @@
+"""Blobs on their way into one repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from idpbuilder.image import Digest
+from idpbuilder.push.local import LocalBlob
+from idpbuilder.push.result import BlobStatus
+from idpbuilder.push.session import RegistrySession
+from idpbuilder.push.tasks import Steps, Until
+from idpbuilder.registry.lookup import has_blob
+from idpbuilder.registry.retry import Setback
+from idpbuilder.registry.streamed import State as Streamed
+from idpbuilder.registry.streamed import StreamedUpload
+from idpbuilder.registry.upload import BlobUpload, Habits, State
+from idpbuilder.wire import Body, RegionBody
+
+if TYPE_CHECKING:
+    from idpbuilder.packing import PackJob
+
+STREAM_FROM = 4 * 1024 * 1024
+"""Raw bytes from which a layer is sent while it is packed. What is smaller is packed at once, and
+can then be asked for by its digest first.
+"""
+
+_STATUS = {
+    State.DONE: BlobStatus.PUSHED,
+    State.EXISTS: BlobStatus.EXISTS,
+    State.MOUNTED: BlobStatus.MOUNTED,
+}
+Started = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A blob that is in the repository, `size` in bytes, and how it came there."""
+
+    digest: Digest
+    size: int
+    status: BlobStatus
+    mounted_from: str = ""
+
+
+class Blobs:
+    """Brings blobs into `repository`, and knows which upload sessions are open."""
+
+    def __init__(self, session: RegistrySession, repository: str) -> None:
+        self._session = session
+        self._repository = repository
+        self._open: set[BlobUpload | StreamedUpload] = set()
+
+    def is_known(self, digest: Digest) -> bool:
+        """Whether this run has seen the blob in the repository."""
+        return self._session.known.has(digest, self._repository)
+
+    def arrived(self, digest: Digest) -> None:
+        """The blob is in the repository."""
+        self._session.known.add(digest, self._repository)
+
+    def forget(self, digest: Digest) -> None:
+        """The blob is not there after all."""
+        self._session.known.forget(digest, self._repository)
+
+    def is_there(self, digest: Digest) -> Steps[bool]:
+        """Whether the repository has the blob: asked, unless this run has seen it there."""
+        if self.is_known(digest):
+            return True
+        found = yield from self.look(digest)
+        if found:
+            self.arrived(digest)
+        return found
+
+    def look(self, digest: Digest) -> Steps[bool]:
+        """Whether the repository has the blob, asked in any case. Raises PushError."""
+        endpoint, trust = self._session.endpoint, self._session.options.trust
+        inquiry = has_blob(endpoint, self._repository, digest, trust)
+        return (yield from self._session.inquire(inquiry))
+
+    def bring(self, local: LocalBlob, habits: Habits, started: Started) -> Steps[Arrival]:
+        """Have the blob of a local file in the repository. Raises PushError."""
+        return (yield from self._upload(local.digest, local, habits, started, local.recheck))
+
+    def bring_packed(self, job: PackJob, habits: Habits, started: Started) -> Steps[Arrival]:
+        """Have the layer of `job` in the repository; a large one is sent while it is packed.
+
+        Raises PushError, the job's own too.
+        """
+        if job.layer.region.size >= STREAM_FROM:
+            yield Until(lambda: job.done or job.spool.size > 0)
+            if not job.done and (yield from self._stream(job, started)):
+                return Arrival(*_packed(job), BlobStatus.PUSHED)
+        yield Until(lambda: job.done)
+        digest, size = _packed(job)
+        if self.is_known(digest):
+            return Arrival(digest, size, BlobStatus.EXISTS)
+        body = job.body()
+        if isinstance(body, RegionBody):
+            return (yield from self.bring(LocalBlob(digest, body.region), habits, started))
+        return (yield from self._upload(digest, body, habits, started, None))
+
+    def cancel(self, session: str) -> Steps[None]:
+        """Close an upload session that nobody needs any more."""
+        yield from self._session.cancel(session, self._repository)
+
+    def open_sessions(self) -> list[str]:
+        """The URLs of upload sessions that were left open; they are given out once."""
+        sessions = [one.session for one in self._open if one.session is not None]
+        for one in self._open:
+            if isinstance(one, BlobUpload):
+                sessions += one.abandoned
+        self._open.clear()
+        return sessions
+
+    def _upload(
+        self,
+        digest: Digest,
+        body: Body,
+        habits: Habits,
+        started: Started,
+        recheck: Callable[[Setback], Steps[None]] | None,
+    ) -> Steps[Arrival]:
+        source = self._session.mount_source(digest, self._repository)
+        upload = BlobUpload(
+            self._session.endpoint,
+            self._repository,
+            digest,
+            body,
+            habits=habits,
+            trust=self._session.options.trust,
+            mount_from=source,
+            insecure=self._session.options.insecure,
+        )
+        self._open.add(upload)
+        yield from self._session.drive(upload, recheck=recheck, started=started)
+        if upload.session is None and not upload.abandoned:
+            self._open.discard(upload)
+        self.arrived(digest)
+        status = _STATUS[upload.state]
+        mounted_from = source or "" if status is BlobStatus.MOUNTED else ""
+        return Arrival(digest, body.size or 0, status, mounted_from)
+
+    def _stream(self, job: PackJob, started: Started) -> Steps[bool]:
+        upload = StreamedUpload(
+            self._session.endpoint,
+            self._repository,
+            job.body(),
+            lambda: job.packed.digest if job.packed else None,
+            what=f"layer {job.diff_id or ''}".rstrip(),
+            trust=self._session.options.trust,
+            insecure=self._session.options.insecure,
+        )
+        self._open.add(upload)
+        yield from self._session.drive(upload, started=started)
+        if upload.session is None:
+            self._open.discard(upload)
+        if upload.state is not Streamed.DONE:
+            return False
+        self.arrived(_packed(job)[0])
+        return True
+
+
+def _packed(job: PackJob) -> tuple[Digest, int]:
+    if job.error is not None:
+        raise job.error
+    assert job.packed is not None
+    return job.packed.digest, job.packed.size

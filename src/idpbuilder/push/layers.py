@@ -1,0 +1,149 @@
+"""The layers of one image that are packed on the way, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from idpbuilder.image import Digest, Manifest
+from idpbuilder.memory import AnyMemory, Packed
+from idpbuilder.packing import Packer, PackJob
+from idpbuilder.push.repack import PackedLayer, config_of, layers_to_pack, raw_digests, rewritten
+from idpbuilder.push.tasks import Steps, Until
+from idpbuilder.source import Document, SourceImage
+
+
+class LayersElsewhere(Exception):
+    """The registry lacks a layer that is still in the image's engine: it has to be exported."""
+
+
+class Layers:
+    """Has the raw layers of `image` packed by `packer`, each once however often it is asked for.
+
+    With `all_layers` the packed ones are packed anew. What `memory` knows of a layer stands in for
+    packing it, until its bytes are needed.
+    """
+
+    def __init__(
+        self,
+        image: SourceImage,
+        packer: Packer,
+        memory: AnyMemory,
+        *,
+        all_layers: bool,
+    ) -> None:
+        self._image = image
+        self._packer = packer
+        self._memory = memory
+        self._all_layers = all_layers
+        self._raw = layers_to_pack(image, all_layers=all_layers)
+        self._elsewhere = set() if image.export is None else set(raw_digests(image))
+        self._elsewhere -= self._raw.keys()
+        self._jobs: dict[Digest, PackJob] = {}
+        self._packed: dict[Digest, Packed] = {}
+        for digest in (*self._raw, *self._elsewhere):
+            diff_id = self._raw[digest].diff_id if digest in self._raw else digest
+            known = memory.packed(diff_id, self._packer_name(digest)) if diff_id else None
+            if known is not None:
+                self._packed[digest] = known
+
+    def start(self) -> None:
+        """Begin to pack what nothing is known of, in the order in which the image names it.
+
+        Raises LayersElsewhere.
+        """
+        if not self._elsewhere <= self._packed.keys():
+            raise LayersElsewhere
+        for digest in self._raw:
+            if digest not in self._packed:
+                self.job(digest)
+
+    def is_raw(self, digest: Digest) -> bool:
+        """Whether the layer that the image's own manifests call `digest` is packed on the way."""
+        return digest in self._raw or digest in self._elsewhere
+
+    @property
+    def all_packed(self) -> bool:
+        """Whether it is known what every layer is packed into."""
+        return len(self._packed) == len(self._raw) + len(self._elsewhere)
+
+    def packed(self, digest: Digest) -> Packed | None:
+        """What the layer is packed into, as far as that is known."""
+        return self._packed.get(digest)
+
+    def elsewhere(self, digest: Digest) -> Packed | None:
+        """What a layer that is still in its engine is packed into; None for any other."""
+        return self._packed.get(digest) if digest in self._elsewhere else None
+
+    def job(self, digest: Digest) -> PackJob:
+        """The packing of a layer, begun now if it was not. Raises LayersElsewhere."""
+        job = self._jobs.get(digest)
+        if job is None:
+            layer = self._raw.get(digest)
+            if layer is None:
+                raise LayersElsewhere
+            job = self._jobs[digest] = self._packer.pack(layer)
+        return job
+
+    def learn(self, digest: Digest, packed: Packed) -> None:
+        """The layer was packed. Raises ImageInvalid where it is not the layer it should be."""
+        diff_id = self._raw[digest].diff_id
+        self._jobs[digest].check(diff_id)
+        self._packed[digest] = packed
+        if diff_id is not None:
+            self._memory.remember_packed(diff_id, self._packer_name(digest), packed)
+
+    def pack_all(self) -> Steps[None]:
+        """Wait until it is known what every layer is packed into. Raises PushError."""
+        for digest in self._raw:
+            if digest not in self._packed:
+                job = self.job(digest)
+                yield Until(lambda job=job: job.done)  # type: ignore[misc]
+                self.learn(digest, _result(job))
+
+    def documents(self) -> tuple[Document, ...]:
+        """The documents of the image as it goes out, children first, the root last."""
+        if not self._packed:
+            return self._image.documents
+        packed = {
+            digest: PackedLayer(self._kind(digest), found.digest, found.size)
+            for digest, found in self._packed.items()
+        }
+        return rewritten(self._image, packed)
+
+    def unpacked(self, digest: Digest, sent: int) -> int:
+        """How many raw bytes the `sent` bytes of the packed layer stand for."""
+        job = self._jobs.get(digest)
+        if job is None or not job.spool.size:
+            return sent
+        return job.raw_read * sent // job.spool.size
+
+    def remember(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
+        """The image is in the registry: keep what spares the next push work."""
+        self._memory.remember_seen(registry, repository, digests)
+        if not self._image.repack or self._image.export is not None:
+            return
+        for document in self._image.documents:
+            self._memory.remember_document(document.descriptor.digest, document.data)
+            if isinstance(document.content, Manifest):
+                config = document.content.config
+                self._memory.remember_document(config.digest, config_of(self._image, config))
+
+    def _stays(self, digest: Digest) -> bool:
+        """Whether a layer that is stored compressed goes out as it is."""
+        return not self._all_layers and digest in self._raw and bool(self._raw[digest].stored)
+
+    def _kind(self, digest: Digest) -> str:
+        return self._raw[digest].stored if self._stays(digest) else self._packer.method.kind
+
+    def _packer_name(self, digest: Digest) -> str:
+        """What makes the packed bytes what they are."""
+        if self._stays(digest):
+            return f"as stored/{self._raw[digest].stored}"
+        return self._packer.method.name
+
+
+def _result(job: PackJob) -> Packed:
+    if job.error is not None:
+        raise job.error
+    assert job.packed is not None
+    return Packed(job.packed.digest, job.packed.size)
