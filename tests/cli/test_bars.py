@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from idpbuilder.cli.bars import BarsReport, Pace, time_text
+from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport
 from idpbuilder.cli.screen import Screen
 from idpbuilder.cli.streams import Stream
@@ -74,7 +75,7 @@ def start() -> Start:
     ) -> tuple[Terminal, BarsReport]:
         terminal = Terminal(columns, height)
         screen = Screen(terminal)
-        lines = TextReport(Stream(None), screen, Shown(progress=True))
+        lines = TextReport(Stream(None), screen, Shown(progress=True), Secrets())
         bars = BarsReport(screen, lines, colour)
         bars.emit(events_of(result())[0])
         return terminal, bars

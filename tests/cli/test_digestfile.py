@@ -80,6 +80,34 @@ def test_a_digest_file_that_fails_at_the_end_is_a_local_error(tmp_path: Path) ->
         file.write(["x@sha256:0"])
 
 
+def test_a_digest_file_that_fails_at_the_end_is_told_on_stderr_alone(
+    call: Call, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+
+    def run(*arguments: object) -> object:
+        folder.rmdir()
+        return FakeRun(result())(*arguments)  # type: ignore[arg-type]
+
+    folder.mkdir()
+    answer = call("image", "--output", "json", "--digestfile", f"{folder}/digests", run=run)
+    assert answer.exit_code == 1
+    assert len(answer.stdout.splitlines()) == 1
+    assert "cannot be written: no such file" in answer.stderr
+
+
+def test_a_digest_file_in_a_folder_that_is_gone_cannot_be_written(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    answer = call("image", "--digestfile", "digests")
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith("Error: `digests` cannot be written: no such file")
+
+
 def test_a_digest_file_on_stdout_loses_no_line(spawn: Spawn, tmp_path: Path) -> None:
     with open(tmp_path / "out", "wb") as out:
         done = spawn(

@@ -7,12 +7,14 @@ import json
 
 import pytest
 
+from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport, place, plan, size_text
 from idpbuilder.cli.streams import Stream
-from idpbuilder.errors import ImageNotFound, PushTimeout, RateLimited, Unauthorized
+from idpbuilder.errors import Forbidden, ImageNotFound, PushTimeout, RateLimited, Unauthorized
 from idpbuilder.image import Reference
-from idpbuilder.push.events import LayerEnded, ManifestEnded
-from idpbuilder.push.result import BlobStatus
+from idpbuilder.push.events import LayerEnded, ManifestEnded, Note, Reporter
+from idpbuilder.push.options import PushOptions
+from idpbuilder.push.result import BlobStatus, PushFailure
 from tests.cli.conftest import Call
 from tests.cli.fakes import (
     DIGEST_LINE,
@@ -88,7 +90,9 @@ def test_verbose_notes_stand_between_the_lines(call: Call) -> None:
 
 def test_a_manifest_that_is_there_already_is_said_to_exist() -> None:
     err = io.StringIO()
-    TextReport(Stream(None), Utf8(err), Shown(progress=True)).emit(ManifestEnded(BlobStatus.EXISTS))
+    TextReport(Stream(None), Utf8(err), Shown(progress=True), Secrets()).emit(
+        ManifestEnded(BlobStatus.EXISTS)
+    )
     assert err.getvalue() == "✓ Manifest exists\n"
 
 
@@ -101,7 +105,7 @@ class Utf8(Stream):
 def test_where_the_tick_cannot_be_said_a_plus_stands_for_it() -> None:
     data = io.BytesIO()
     stream = Stream(io.TextIOWrapper(data, encoding="ascii"))
-    TextReport(stream, stream, Shown(progress=True)).emit(LayerEnded(1, 1, PLANNED[1]))
+    TextReport(stream, stream, Shown(progress=True), Secrets()).emit(LayerEnded(1, 1, PLANNED[1]))
     assert data.getvalue() == b"+ Layer 1/1 exists (15.3 MB)\n"
 
 
@@ -220,3 +224,48 @@ def test_there_is_no_traceback_unless_it_is_asked_for(call: Call) -> None:
     answer = call("image", run=run)
     assert answer.stderr.startswith("Error: unexpected error: RuntimeError\n\nhint: ")
     assert "Traceback" not in answer.stderr
+
+
+ECHO = "password hunter2secret, dTpodW50ZXIyc2VjcmV0, https://s3.example/x?sig=abc"
+
+
+def echoing(options: object, reporter: Reporter, stop: object) -> tuple[PushFailure, ...]:
+    """A push to a registry that tells what it was sent."""
+    outcome = failure(Forbidden("it failed", ECHO, ECHO))
+    reporter.emit(Note(ECHO))
+    reporter.emit(outcome)
+    return (outcome,)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_secret_that_comes_back_is_shown_nowhere(call: Call, output: str) -> None:
+    answer = call(
+        "image", "-v", "--output", output, "--username", "u", "--password", "hunter2secret",
+        run=echoing,
+    )  # fmt: skip
+    assert answer.exit_code == 2
+    assert "password ***, ***, https://s3.example/x?***" in answer.stderr
+    if output == "json":
+        message = json.loads(answer.stdout)["error"]["message"]
+        assert message == "it failed: password ***, ***, https://s3.example/x?***"
+    for secret in ("hunter2", "dTpodW50", "sig=abc"):
+        assert secret not in answer.output
+
+
+def test_a_secret_that_turns_up_during_the_push_is_not_shown_either(call: Call) -> None:
+    def run(options: PushOptions, reporter: Reporter, stop: object) -> object:
+        options.confide("eyJtoken")
+        reporter.emit(Note("token eyJtoken, and cut eyJto…"))
+        return ()
+
+    assert call("image", "-v", run=run).stderr == "token ***, and cut ***…\n"
+
+
+def test_a_line_break_in_a_name_makes_no_line(call: Call) -> None:
+    evil = "a\nError: b\r\x1b[2J\u2028c"
+    bad = PushFailure(evil, None, ImageNotFound(f"no `{evil}`", evil, evil))
+    answer = call("image", run=FakeRun(bad), environ={})
+    told = r"a\nError: b\r\x1b[2J\u2028c"
+    assert answer.stderr == f"Error: no `{told}`: {told}\n\nhint: {told}\n"
+    document = json.loads(call("image", "--output", "json", run=FakeRun(bad)).stdout)
+    assert document["error"]["hint"] == r"a\nError: b\r" + "\x1b[2J" + r"\u2028c"

@@ -48,7 +48,7 @@ def test_help_and_usage_errors_load_nothing_heavy(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("push", "i", "--timeout", "5"), ("push", "i", "--to", "A/b"), ("push",)]
+    "arguments", [("push", "i", "--timeout", "5"), ("push", "i", "--to", "A/b")]
 )
 def test_a_value_that_cannot_be_used_does_not_load_the_engine_room(
     surroundings: dict[str, str], arguments: tuple[str, ...]
@@ -101,7 +101,7 @@ def test_a_usage_error_of_the_group_has_our_shape_and_exit_code(
 def test_the_group_and_the_command_have_help(spawn: Spawn) -> None:
     group, command = spawn("idpbuilder", "-h"), spawn("idpbuilder", "push", "-h")
     assert (group.returncode, command.returncode) == (0, 0)
-    assert "push  Push OCI container images" in group.stdout
+    assert "push   Push OCI container images" in group.stdout
     assert command.stdout.startswith("Usage: idpbuilder push [FLAGS] [IMAGE]...\n")
 
 
@@ -242,6 +242,25 @@ def test_a_second_ctrl_c_leaves_at_once(surroundings: dict[str, str]) -> None:
         assert process.stdout.readline() == "stopping\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
+
+
+_LINGERS = """
+import sys, threading
+from idpbuilder.cli.main import main
+threading.Thread(target=threading.Event().wait).start()
+sys.argv = ["idpbuilder", *sys.argv[1:]]
+main()
+"""
+
+
+def test_the_process_waits_for_nothing_once_all_is_told(surroundings: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LINGERS, "push", "--output", "json", "--timeout", "5"],
+        env=surroundings, capture_output=True, encoding="utf-8", timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: `5` cannot be used")
+    assert json.loads(done.stdout)["error"]["exitCode"] == 1
 
 
 def test_a_hangup_that_nohup_ignores_stays_ignored(surroundings: dict[str, str]) -> None:

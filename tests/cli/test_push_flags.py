@@ -220,6 +220,16 @@ def test_an_empty_variable_counts_as_unset(call: Call) -> None:
             "`/nowhere/at/all` cannot be used for `--cert-dir`: it is no directory",
             "name the folder that holds `*.crt`, `*.cert` and `*.key`",
         ),
+        (
+            ("--registry", "/host//"),
+            "`/host//` cannot be used for `--registry`: it begins with a slash",
+            "write it as `[http://|https://]host[:port][/namespace]`",
+        ),
+        (
+            ("--username", "me:hunter2"),
+            "`--username` holds a colon",
+            "give the password with `--password-stdin`",
+        ),
         (("--registry", ""), "`--registry` is empty", "give it a value, or leave it out"),
         (("--to", ""), "`--to` is empty", "give it a value, or leave it out"),
         (("--password", ""), "`--password` is empty", "give it a value, or leave it out"),
@@ -235,6 +245,46 @@ def test_a_flag_that_cannot_be_used_is_a_usage_error(
     call: Call, arguments: tuple[str, ...], message: str, hint: str
 ) -> None:
     assert refusal(call, *arguments) == f"Error: {message}\n\nhint: {hint}\n"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "me:hunter2@r.io/app",
+        "me:hunter2@r.io",
+        "https://me:hunter2@r.io/app",
+        "https://me:hunter2@r.io:5000",
+        "me:hun/hunter2@r.io/app",
+        "hunter2@r.io/app@sha256:" + "0" * 64,
+        "r.io/app?token=hunter2",
+    ],
+)
+def test_a_place_with_a_secret_in_it_is_refused_and_not_repeated(call: Call, place: str) -> None:
+    for flag in ("--registry", "--to"):
+        error = refusal(call, flag, place)
+        assert error.startswith(f"Error: `{flag}` holds a ")
+        assert "hunter2" not in error
+    error = refusal(call, environ={"IDPBUILDER_REGISTRY_URL": place})
+    assert error.startswith("Error: IDPBUILDER_REGISTRY_URL holds a ")
+    assert "hunter2" not in error
+
+
+def test_a_destination_may_end_in_a_digest(call: Call) -> None:
+    place = "r.io/app@sha256:" + "0" * 64
+    assert options_of(call, "--to", place).to == (Reference.parse(place),)
+
+
+def test_a_user_name_from_a_variable_has_no_colon_either(call: Call) -> None:
+    error = refusal(call, environ={"IDPBUILDER_REGISTRY_USER": "me:hunter2"})
+    assert error.startswith("Error: IDPBUILDER_REGISTRY_USER holds a colon\n")
+
+
+def test_a_folder_with_a_certificate_and_no_key_is_found_before_the_push(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "me.cert").touch()
+    error = refusal(call, "--cert-dir", str(tmp_path))
+    assert f"cannot be used for `--cert-dir`: `{tmp_path}` holds `me.cert` but no" in error
 
 
 @pytest.mark.parametrize(
@@ -307,14 +357,60 @@ def test_standard_input_is_not_both_image_and_password(call: Call) -> None:
     assert "both the image and the password" in refusal(call, "-", "--password-stdin", stdin="x")
 
 
-def test_without_an_image_nothing_is_found(call: Call) -> None:
+def test_without_an_image_the_run_has_to_find_one(call: Call) -> None:
     run = FakeRun(result())
-    answer = call(run=run)
-    assert answer.exit_code == 4
-    assert answer.stderr.startswith(
-        "Error: no image was found: no IMAGE was named\n\nhint: name an OCI "
-    )
-    assert run.options is None
+    assert call(run=run).exit_code == 0
+    assert run.options is not None
+    assert run.options.images == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "all_layers"),
+    [
+        ((), ("gzip", 2), False),
+        (("--compression-level", "1"), ("gzip", 1), False),
+        (("--compression", "gzip"), ("gzip", 2), True),
+        (("--compression", "zstd"), ("zstd", 3), True),
+        (("--compression=zstd", "--compression-level=19"), ("zstd", 19), True),
+        (("--compression", "none"), ("none", 0), True),
+    ],
+)
+def test_packing_is_for_raw_layers_unless_a_format_is_named(
+    call: Call, arguments: tuple[str, ...], method: tuple[str, int], all_layers: bool
+) -> None:
+    run = FakeRun(result())
+    assert call("image", *arguments, run=run).exit_code == 0
+    assert run.options is not None
+    assert (run.options.method.kind, run.options.method.level) == method
+    assert run.options.all_layers is all_layers
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--compression", "brotli"),
+        ("--compression-level", "9"),
+        ("--compression-level", "0"),
+        ("--compression=none", "--compression-level=1"),
+        ("--compression=zstd", "--compression-level=20"),
+    ],
+)
+def test_a_format_or_level_that_there_is_not_is_a_slip(
+    call: Call, arguments: tuple[str, ...]
+) -> None:
+    answer = call("image", *arguments)
+    assert answer.exit_code == 1
+    assert "--compression" in answer.stderr
+    assert "hint: " in answer.stderr
+
+
+def test_the_cache_and_all_tags_are_switches(call: Call) -> None:
+    run = FakeRun(result())
+    call("image", run=run)
+    assert run.options is not None
+    assert (run.options.memory, run.options.all_tags) == (True, False)
+    call("image", "--no-cache", "-a", run=run)
+    assert (run.options.memory, run.options.all_tags) == (False, True)
 
 
 @pytest.mark.parametrize(

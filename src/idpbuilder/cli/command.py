@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idpbuilder.cli.failure import asks_for_json, tell_failure
+from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.streams import Stream
 from idpbuilder.errors import Interrupted, PushError, UsageError
 
@@ -33,16 +34,19 @@ class Session:
 
     run: Run | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    secrets: list[str] = field(default_factory=list, repr=False)
+    secrets: Secrets = field(default_factory=Secrets)
     as_json: bool = False
 
-    def tell(self, error: BaseException) -> int:
-        """Print a failure that concerns no destination, and return its exit code."""
+    def tell(self, error: BaseException, *, on_stdout: bool = True) -> int:
+        """Print a failure that concerns no destination, and return its exit code.
+
+        Without `on_stdout` not as JSON: what is there is whole already.
+        """
         if isinstance(error, KeyboardInterrupt | click.Abort):
             error = Interrupted("stopped by SIGINT", signal.SIGINT)
         return tell_failure(
             error,
-            as_json=self.as_json,
+            as_json=self.as_json and on_stdout,
             out=Stream(sys.stdout),
             err=Stream(sys.stderr),
             environ=self.environ,

@@ -12,13 +12,20 @@ _STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
 
 class DigestFile:
-    """The file at `path`; a regular one, or one to be made, is only ever replaced whole."""
+    """The file at `path`; a regular one, or one to be made, is only ever replaced whole.
+
+    Raises UsageError where `path` leads nowhere.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        # the link stays, what it points at is replaced
-        self._target = os.path.realpath(path)
-        self._stream = os.path.abspath(path).startswith(_STREAMS)
+        try:
+            # the link stays, what it points at is replaced
+            self._target = os.path.realpath(path)
+            self._stream = os.path.abspath(path).startswith(_STREAMS)
+        except (OSError, ValueError) as error:
+            # there is no working directory any more
+            raise self._unwritable(error) from error
         name = f".{os.path.basename(self._target)[:200]}.{os.urandom(4).hex()}"
         self._temporary = os.path.join(os.path.dirname(self._target), name)
 
@@ -34,11 +41,7 @@ class DigestFile:
                 os.close(self._create())
                 os.unlink(self._temporary)
         except (OSError, ValueError) as error:
-            raise UsageError(
-                f"`{self._path}` cannot be written",
-                _reason(error),
-                "choose another path for `--digestfile`",
-            ) from error
+            raise self._unwritable(error) from error
 
     def write(self, lines: Sequence[str]) -> None:
         """Write `lines`. Raises LocalError."""
@@ -56,6 +59,13 @@ class DigestFile:
                 _reason(error),
                 "the push itself is over; the lines are the digests on stdout with `--quiet`",
             ) from error
+
+    def _unwritable(self, error: Exception) -> UsageError:
+        return UsageError(
+            f"`{self._path}` cannot be written",
+            _reason(error),
+            "choose another path for `--digestfile`",
+        )
 
     def _mode(self) -> int | None:
         try:

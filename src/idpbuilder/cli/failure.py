@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from idpbuilder.cli.exits import exit_of
-from idpbuilder.cli.redact import redacted
-from idpbuilder.cli.streams import Stream
+from idpbuilder.cli.redact import Secrets
+from idpbuilder.cli.streams import Stream, one_line
 from idpbuilder.cli.values import BadValue, boolean
 from idpbuilder.errors import PushError
 
@@ -21,21 +21,28 @@ class UnexpectedError(PushError):
     """An exception that nobody foresaw, worded for a user."""
 
     @classmethod
-    def of(cls, error: BaseException, secrets: Iterable[str]) -> UnexpectedError:
+    def of(cls, error: BaseException, secrets: Secrets) -> UnexpectedError:
         """`error` without the secrets that its text may hold."""
-        text = " ".join(redacted(str(error), secrets).split())
+        text = " ".join(secrets.scrub(str(error)).split())
         kind = type(error).__name__
         return cls("unexpected error", f"{kind}: {text}" if text else kind, _DEBUG_HINT)
 
 
-def failure_text(error: PushError) -> str:
+def told(text: str, secrets: Secrets) -> str:
+    """`text`, in which there may be words of a registry's or of a source's, as it may be shown:
+    without secrets, and on one line.
+    """
+    return one_line(secrets.hide(text))
+
+
+def failure_text(error: PushError, secrets: Secrets) -> str:
     """What failed and why, and after a blank line what to do."""
-    text = f"Error: {error.message}"
-    return f"{text}\n\nhint: {error.hint}" if error.hint else text
+    text = f"Error: {told(error.message, secrets)}"
+    return f"{text}\n\nhint: {told(error.hint, secrets)}" if error.hint else text
 
 
 def failure_document(
-    image: str | None, reference: str | None, error: PushError
+    image: str | None, reference: str | None, error: PushError, secrets: Secrets
 ) -> dict[str, object]:
     """A destination that was not reached, as a JSON object; no image where none was known yet."""
     found = exit_of(error)
@@ -45,8 +52,8 @@ def failure_document(
         "error": {
             "exitCode": found.code,
             "code": found.name,
-            "message": error.message,
-            "hint": error.hint,
+            "message": told(error.message, secrets),
+            "hint": told(error.hint, secrets),
         },
     }
 
@@ -58,18 +65,18 @@ def tell_failure(
     out: Stream,
     err: Stream,
     environ: Mapping[str, str],
-    secrets: Sequence[str],
+    secrets: Secrets,
 ) -> int:
     """Print a failure that concerns no destination, and return its exit code."""
-    told = error if isinstance(error, PushError) else UnexpectedError.of(error, secrets)
+    known = error if isinstance(error, PushError) else UnexpectedError.of(error, secrets)
     if wants_traceback(environ):
         from traceback import format_exception
 
-        err.line(redacted("".join(format_exception(error)), secrets).rstrip())
-    err.line(failure_text(told))
+        err.line(secrets.scrub("".join(format_exception(error))).rstrip())
+    err.line(failure_text(known, secrets))
     if as_json:
-        out.line(json.dumps(failure_document(None, None, told)))
-    return exit_of(told).code
+        out.line(json.dumps(failure_document(None, None, known, secrets)))
+    return exit_of(known).code
 
 
 def wants_traceback(environ: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ from idpbuilder.cli.streams import Stream
 
 JOBS_LIMIT: Final = 256
 PROGRESS: Final = ("auto", "tty", "plain", "none")
+COMPRESSION: Final = ("gzip", "zstd", "none")
 OUTPUT: Final = ("text", "json")
 
 
@@ -112,6 +113,33 @@ def push_flags() -> list[click.Parameter]:
             metavar="OS/ARCH[/VARIANT]",
             help="Push this platform of a multi-platform image alone, as linux/amd64.",
             default_text="all platforms",
+        ),
+        Flag(
+            ["--all-tags", "-a"],
+            group="Registry",
+            is_flag=True,
+            help="Push every tag that the image's repository has in its engine or archive.",
+        ),
+        Flag(
+            ["--compression"],
+            group="Packing",
+            metavar="|".join(COMPRESSION),
+            default_text="gzip, for raw layers alone",
+            help="How layers are packed. Given explicitly, all layers are, packed ones too.",
+        ),
+        Flag(
+            ["--compression-level"],
+            group="Packing",
+            metavar="N",
+            default_text="2 for gzip, 3 for zstd",
+            help="gzip: 1 or 2, the same bytes on every machine; zstd: 1 to 19. "
+            "Without --compression, for raw layers alone.",
+        ),
+        Flag(
+            ["--no-cache"],
+            group="Packing",
+            is_flag=True,
+            help="Neither read nor write the memory of layers that were packed before.",
         ),
         Flag(
             ["--timeout"],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from idpbuilder.cli.command import Flag
-from idpbuilder.cli.values import BadValue, boolean
+from idpbuilder.cli.values import BadValue, Unrepeatable, boolean
 from idpbuilder.errors import UsageError
 from idpbuilder.image import InvalidValue
 
@@ -73,6 +73,8 @@ def parsed(text: str, where: str, parse: Callable[[str], T], hint: str = "") -> 
         raise UsageError(f"{where} is empty", hint="give it a value, or leave it out")
     try:
         return parse(text)
+    except Unrepeatable as error:
+        raise UsageError(f"{where} {error}", hint=error.hint) from error
     except BadValue as error:
         raise UsageError(
             f"`{text}` cannot be used for {where}", str(error), error.hint or hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from idpbuilder.cli.failure import failure_document
+from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.streams import Stream
 from idpbuilder.push.events import Event, Progress, Reporter
 from idpbuilder.push.result import PushFailure, PushResult
@@ -13,8 +14,9 @@ from idpbuilder.push.result import PushFailure, PushResult
 class JsonReport:
     """A Reporter that prints outcomes as JSON and leaves the rest to `others`."""
 
-    def __init__(self, out: Stream, others: Reporter) -> None:
+    def __init__(self, out: Stream, others: Reporter, secrets: Secrets) -> None:
         self._out = out
+        self._secrets = secrets
         self._others = others
 
     @property
@@ -34,7 +36,8 @@ class JsonReport:
             self._print(result_document(event))
         elif isinstance(event, PushFailure):
             reference = None if event.reference is None else str(event.reference)
-            self._print(failure_document(event.image, reference, event.error))
+            document = failure_document(event.image or None, reference, event.error, self._secrets)
+            self._print(document)
 
     def progress(self, progress: Progress) -> None:
         """As the other reporter."""

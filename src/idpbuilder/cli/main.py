@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -38,5 +40,17 @@ def _enter(program: str, arguments: Sequence[str]) -> NoReturn:
         command = idpbuilder if program == "idpbuilder" else push
         command.main(list(arguments), prog_name=program)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        _leave(_INTERRUPTED)
+    except SystemExit as ending:
+        _leave(ending.code if isinstance(ending.code, int) else 0)
     raise AssertionError("a command ends the process itself")
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. Whatever still runs then waits for something that does not come, such as a
+    name server's answer: all is told and closed, and nobody waits for it.
+    """
+    if threading.active_count() > 1:
+        # every line was flushed when it was written
+        os._exit(code)
+    sys.exit(code)

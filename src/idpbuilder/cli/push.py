@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idpbuilder.cli.cache import cache
 from idpbuilder.cli.command import Flag, Group, PushCommand, Session
 from idpbuilder.cli.exits import OK, exit_of
-from idpbuilder.cli.flags import JOBS_LIMIT, OUTPUT, PROGRESS, information, push_flags
+from idpbuilder.cli.flags import COMPRESSION, JOBS_LIMIT, OUTPUT, PROGRESS, information, push_flags
 from idpbuilder.cli.streams import Stream
-from idpbuilder.errors import ImageNotFound, UsageError
+from idpbuilder.errors import UsageError
 
 if TYPE_CHECKING:
     from idpbuilder.cli.command import Run
     from idpbuilder.cli.given import Given
     from idpbuilder.cli.view import View
     from idpbuilder.image import Reference
+    from idpbuilder.packing import Method
+    from idpbuilder.push.destination import Prefix
     from idpbuilder.push.options import PushOptions
     from idpbuilder.push.result import PushFailure, PushResult
 
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 def _push(**values: object) -> int:
     """Push OCI container images to any OCI registry.
 
-    IMAGE is an OCI layout directory, or an OCI archive, plain or compressed with gzip or zstd:
-    a path, oci:PATH[:REF] or oci-archive:PATH[:REF].
+    IMAGE is a name or an ID that Docker or podman knows; the path of an OCI layout, an OCI archive
+    or a `docker save` archive, plain or compressed with gzip or zstd; or `-` for such an archive on
+    standard input. Where it comes from can be said with docker-daemon:, podman:, oci:,
+    oci-archive: or docker-archive:. Without IMAGE the one that was built or tagged last is pushed.
     """
     from idpbuilder.cli.given import Given
 
@@ -36,12 +41,6 @@ def _push(**values: object) -> int:
     given = Given(flags, values, session.environ)
     view = _view(given)
     options = _options(given, values, session)
-    if not options.images:
-        raise ImageNotFound(
-            "no image was found",
-            "no IMAGE was named",
-            "name an OCI layout directory or an OCI archive, as in `idpbuilder push ./image`",
-        )
     return _carry_out(options, view, given.value("digestfile", str, None), session)
 
 
@@ -57,7 +56,9 @@ def _carry_out(options: PushOptions, view: View, digestfile: str | None, session
     if file is not None:
         file.check()
     run = session.run or _real_run()
-    reporter, close = reporter_for(view, Stream(sys.stdout), Stream(sys.stderr), session.environ)
+    reporter, close = reporter_for(
+        view, Stream(sys.stdout), Stream(sys.stderr), session.environ, session.secrets
+    )
     stop = Stop()
     try:
         with signals_reach(stop):
@@ -70,7 +71,7 @@ def _carry_out(options: PushOptions, view: View, digestfile: str | None, session
         try:
             file.write(reached)
         except Exception as error:
-            told = session.tell(error)
+            told = session.tell(error, on_stdout=False)
             return code or told
     return code
 
@@ -115,8 +116,13 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
     from idpbuilder.cli.given import parsed
     from idpbuilder.cli.values import duration, rate, whole_number
     from idpbuilder.image import Platform
-    from idpbuilder.push.destination import Prefix
-    from idpbuilder.push.options import DEFAULT_RETRIES, DEFAULT_TIMEOUT, RETRIES_LIMIT, PushOptions
+    from idpbuilder.push.options import (
+        DEFAULT_JOBS,
+        DEFAULT_RETRIES,
+        DEFAULT_TIMEOUT,
+        RETRIES_LIMIT,
+        PushOptions,
+    )
 
     images: tuple[str, ...] = values["images"]
     if "" in images:
@@ -124,9 +130,9 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
     arguments: dict[str, Any] = {
         "images": images,
         "to": tuple(parsed(text, "`--to`", _destination, _TO_HINT) for text in values["to"]),
-        "prefix": given.value("registry", Prefix.parse, None, _REGISTRY_HINT),
+        "prefix": given.value("registry", _prefix, None, _REGISTRY_HINT),
         "platform": given.value("platform", Platform.parse, None, _PLATFORM_HINT),
-        "username": given.secret("username"),
+        "username": given.value("username", _user, None),
         "authfile": given.value("authfile", str, None),
         "cert_dir": given.value("cert_dir", _folder, None),
         "insecure": given.switch("insecure"),
@@ -134,10 +140,15 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
         "retries": given.value(
             "retry_attempts", lambda text: whole_number(text, 0, RETRIES_LIMIT), DEFAULT_RETRIES
         ),
-        "jobs": given.value("jobs", lambda text: whole_number(text, 1, JOBS_LIMIT), None),
+        "jobs": given.value("jobs", lambda text: whole_number(text, 1, JOBS_LIMIT), DEFAULT_JOBS),
         "limit_rate": given.value("limit_rate", rate, None),
+        "method": _method(given),
+        "all_layers": given.is_set("compression"),
+        "memory": not given.has("no_cache"),
+        "all_tags": given.has("all_tags"),
         "dry_run": given.has("dry_run"),
         "verify": given.has("verify"),
+        "confide": session.secrets.add,
     }
     # last, so that nobody types a password for a command that cannot run
     arguments["password"] = _password(given, images, session)
@@ -153,6 +164,8 @@ def _destination(text: str) -> Reference:
     from idpbuilder.cli.values import BadValue
     from idpbuilder.image import Reference
 
+    name, _, digest = text.rpartition("@")
+    _refuse_secrets(name if digest.startswith(("sha256:", "sha512:")) else text)
     if "://" in text:
         raise BadValue("a destination has no scheme", "for plain HTTP use `--registry http://HOST`")
     reference = Reference.parse(text)
@@ -163,15 +176,64 @@ def _destination(text: str) -> Reference:
     return reference
 
 
+def _prefix(text: str) -> Prefix:
+    from idpbuilder.push.destination import Prefix
+
+    _refuse_secrets(text)
+    return Prefix.parse(text)
+
+
+def _refuse_secrets(text: str) -> None:
+    """Raise Unrepeatable for a place, its digest left out, with a user in it or a query."""
+    from idpbuilder.cli.values import Unrepeatable
+
+    if "@" in text:
+        # a password may hold a slash: wherever the `@` is, what stands before it may be one
+        hint = "give them with `--username` and `--password-stdin`"
+        raise Unrepeatable("holds a user name or password", hint)
+    if "?" in text:
+        raise Unrepeatable("holds a query", "leave out the `?` and what follows it")
+
+
+def _user(text: str) -> str:
+    from idpbuilder.cli.values import Unrepeatable
+
+    if ":" in text:
+        # Basic would take what follows the colon for the password (RFC 7617)
+        raise Unrepeatable("holds a colon", "give the password with `--password-stdin`")
+    return text
+
+
+def _method(given: Given) -> Method:
+    from idpbuilder.cli.values import one_of, whole_number
+    from idpbuilder.image import InvalidValue
+    from idpbuilder.packing import Method
+
+    kind = given.value("compression", lambda text: one_of(text, COMPRESSION), "gzip")
+    level = given.value("compression_level", lambda text: whole_number(text, 1, 19), None)
+    try:
+        return Method.choose(kind, level)
+    except InvalidValue as error:
+        raise UsageError(
+            f"`{level}` cannot be used for `--compression-level`",
+            str(error),
+            "for smaller blobs use `--compression zstd`",
+        ) from error
+
+
 def _folder(text: str) -> str:
     import os
 
     from idpbuilder.cli.values import BadValue
+    from idpbuilder.transport.trust import TrustUnusable, check_folder
 
+    hint = "name the folder that holds `*.crt`, `*.cert` and `*.key`"
     if not os.path.isdir(text):
-        raise BadValue(
-            "it is no directory", "name the folder that holds `*.crt`, `*.cert` and `*.key`"
-        )
+        raise BadValue("it is no directory", hint)
+    try:
+        check_folder(text)
+    except TrustUnusable as error:
+        raise BadValue(str(error), hint) from error
     return text
 
 
@@ -191,8 +253,9 @@ def _password(given: Given, images: Sequence[str], session: Session) -> str | No
     else:
         password = given.secret("password")
     if password:
-        username = given.secret("username") or ""
-        session.secrets += [password, f"{username}:{password}"]
+        username = given.value("username", _user, "")
+        for secret in (password, f"{username}:{password}"):
+            session.secrets.add(secret)
     return password
 
 
@@ -225,7 +288,7 @@ push = PushCommand(
 idpbuilder = Group(
     "idpbuilder",
     params=information(),
-    commands={"push": push},
+    commands={"push": push, "cache": cache},
     help="Work with container images.",
     options_metavar="[FLAGS]",
     subcommand_metavar="COMMAND [ARGS]...",

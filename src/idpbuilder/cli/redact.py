@@ -1,37 +1,99 @@
-"""Takes secrets out of text that nobody wrote for users: an unexpected exception, a traceback."""
+"""What must not be shown, and how it is taken out of whatever is."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Final
 
 _MARK: Final = "***"
-_PATTERNS: Final = (
+_CUT: Final = "…"
+_SHORT: Final = 6
+"""Characters below which a secret is only hidden where it stands alone: a password of one letter
+would take that letter out of every word."""
+_LEAST_CUT: Final = 3
+_IN_URLS: Final = (
+    (re.compile(r"://[^/\s@]+@"), f"://{_MARK}@"),
+    # where it is hidden already, nothing after it is part of it
+    (re.compile(r"(\bhttps?://[^\s?'\"]+)\?(?!\*\*\*)[^\s'\"]+"), rf"\1?{_MARK}"),
+)
+_IN_HEADERS: Final = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[^\s\"',;]+"), rf"\1\2{_MARK}"),
     (re.compile(r"(?i)\b((?:set-)?cookie\s*:\s*)[^\r\n]+"), rf"\1{_MARK}"),
-    (re.compile(r"://[^/\s@]+@"), f"://{_MARK}@"),
-    (re.compile(r"(\bhttps?://[^\s?'\"]+)\?[^\s'\"]+"), rf"\1?{_MARK}"),
+)
+
+_IN_PAGES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 )
 
 
-def redacted(text: str, secrets: Iterable[str]) -> str:
-    """`text` without `secrets`, in any form they are sent in, and without what looks like one."""
-    forms = {form for secret in secrets if secret for form in _forms(secret)}
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, _MARK)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+class Secrets:
+    """Every secret of one call of the program, in every form in which it may come back.
+
+    No secret is in the repr.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._forms: list[str] = []
+
+    def add(self, secret: str) -> None:
+        """Never show `secret` from now on."""
+        if secret and secret not in self._known:
+            self._known.add(secret)
+            # a form may hold another, which would leave the rest of it to be seen
+            forms = {form for form in _forms(secret) if form.strip()}
+            self._forms = sorted(forms.union(self._forms), key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        """`text` without the secrets, whole or cut off by `…`, and without what URLs carry."""
+        for form in self._forms:
+            text = _without(text, form)
+        for pattern, replacement in _IN_URLS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def scrub(self, text: str) -> str:
+        """As `hide`, for a text that nobody wrote for users: what looks like a secret goes too."""
+        text = self.hide(text)
+        for pattern, replacement in _IN_HEADERS:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+def _without(text: str, form: str) -> str:
+    if form in text:
+        alone = rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < _SHORT else re.escape(form)
+        text = re.sub(alone, _MARK, text)
+    if _CUT not in text:
+        return text
+    *parts, last = text.split(_CUT)
+    return _CUT.join([*(_without_end(part, form) for part in parts), last])
+
+
+def _without_end(text: str, form: str) -> str:
+    """`text`, which was cut off, without the beginning of `form` at its end."""
+    for length in range(min(len(form), len(text)), _LEAST_CUT - 1, -1):
+        if text.endswith(form[:length]):
+            return text[:-length] + _MARK
     return text
 
 
-def _forms(secret: str) -> Iterable[str]:
-    from base64 import b64encode
+def _forms(secret: str) -> Iterator[str]:
+    """`secret` as it may come back: as it is, or as headers, URLs, JSON and pages have it."""
+    from base64 import b64encode, urlsafe_b64encode
+    from json import dumps
     from urllib.parse import quote, quote_plus
 
     data = secret.encode("utf-8", "surrogateescape")
-    yield secret
-    yield repr(secret)[1:-1]
+    read = data.decode("utf-8", "replace")
+    for text in {secret, read, data.decode("latin-1"), " ".join(read.split())}:
+        yield text
+        yield repr(text)[1:-1]
+        yield dumps(text)[1:-1]
+        yield dumps(text, ensure_ascii=False)[1:-1]
+        yield text.translate(_IN_PAGES)
     yield quote(data, safe="")
     yield quote_plus(data)
-    yield b64encode(data).decode("ascii")
+    for encoded in (b64encode(data), urlsafe_b64encode(data)):
+        yield encoded.rstrip(b"=").decode("ascii")

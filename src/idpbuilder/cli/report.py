@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from idpbuilder.cli.failure import failure_text
-from idpbuilder.cli.streams import Stream
+from idpbuilder.cli.failure import failure_text, told
+from idpbuilder.cli.redact import Secrets
+from idpbuilder.cli.streams import Stream, one_line
 from idpbuilder.image import Reference
-from idpbuilder.push.events import Event, LayerEnded, ManifestEnded, Note, Progress, PushStarted
+from idpbuilder.push.events import (
+    Event,
+    ImageChosen,
+    LayerEnded,
+    ManifestEnded,
+    Note,
+    Progress,
+    PushStarted,
+)
 from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
 
 _UNITS: Final = ("kB", "MB", "GB", "TB", "PB", "EB")
@@ -39,8 +48,9 @@ class Sink(Protocol):
 class TextReport:
     """A Reporter that prints lines: results to `out`, the rest to `err`."""
 
-    def __init__(self, out: Stream, err: Sink, shown: Shown) -> None:
+    def __init__(self, out: Stream, err: Sink, shown: Shown, secrets: Secrets) -> None:
         self._out = out
+        self._secrets = secrets
         self._err = err
         self._shown = shown
         self._tick = _TICK if err.can_say(_TICK) else _PLAIN_TICK
@@ -60,9 +70,9 @@ class TextReport:
         """Print what the event says, where it is wanted."""
         if isinstance(event, Note):
             if self._shown.notes:
-                self._err.line(event.text)
+                self._err.line(told(event.text, self._secrets))
         elif isinstance(event, PushFailure):
-            self._err.line(failure_text(event.error))
+            self._err.line(failure_text(event.error, self._secrets))
         elif isinstance(event, PushResult):
             self._result(event)
         else:
@@ -74,10 +84,14 @@ class TextReport:
     def progress(self, progress: Progress) -> None:
         """Nothing: between events there is no line to print."""
 
-    def _progress_line(self, event: PushStarted | LayerEnded | ManifestEnded) -> None:
-        if isinstance(event, PushStarted):
+    def _progress_line(self, event: ImageChosen | PushStarted | LayerEnded | ManifestEnded) -> None:
+        if isinstance(event, ImageChosen):
+            self._err.line(told(event.text, self._secrets))
+        elif isinstance(event, PushStarted):
             verb, to = ("Checking", "against") if event.dry_run else ("Pushing", "to")
-            self._err.line(f"{verb} image {event.image} {to} {place(event.reference)}...")
+            if not event.again:
+                image = one_line(event.image)
+                self._err.line(f"{verb} image {image} {to} {place(event.reference)}...")
         elif isinstance(event, LayerEnded) and not _planned(event.layer.status):
             how = f"{_layer_words(event.layer)} ({size_text(event.layer.size)})"
             self._err.line(f"{self._tick} Layer {event.number}/{event.total} {how}")

@@ -8,6 +8,8 @@ from typing import Final, TextIO
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
+_ENDS_OF_LINE: Final = re.compile(r"[\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]")
+
 
 class Stream:
     """A text stream that takes whatever it is given.
@@ -53,7 +55,7 @@ class Stream:
 
     def safe(self, text: str) -> str:
         """`text` as the stream can say it, without control characters but tab and line feed."""
-        text = _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+        text = _CONTROL.sub(_escaped, text)
         try:
             return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
         except (UnicodeError, LookupError):
@@ -84,6 +86,17 @@ class Stream:
             pass
         finally:
             os.close(null)
+
+
+def one_line(text: str) -> str:
+    """`text` with its ends of line escaped: what a source or a registry wrote must not pass for a
+    line of ours.
+    """
+    return _ENDS_OF_LINE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 def occupy_closed_descriptors() -> None:

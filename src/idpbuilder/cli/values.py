@@ -44,6 +44,12 @@ class BadValue(ValueError):
         self.hint = hint
 
 
+class Unrepeatable(BadValue):
+    """A value that may hold a secret: no message repeats it. The text goes on where the name of the
+    flag ends.
+    """
+
+
 def duration(text: str) -> float | None:
     """Seconds of a duration in the grammar of Go's `time.ParseDuration`; None for no limit (`0`).
 

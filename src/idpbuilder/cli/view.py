@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from idpbuilder.cli.bars import BarsReport
 from idpbuilder.cli.jsonlines import JsonReport
+from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport
 from idpbuilder.cli.screen import Screen
 from idpbuilder.cli.streams import Stream
@@ -24,7 +25,7 @@ class View:
 
 
 def reporter_for(
-    view: View, out: Stream, err: Stream, environ: Mapping[str, str]
+    view: View, out: Stream, err: Stream, environ: Mapping[str, str], secrets: Secrets
 ) -> tuple[Reporter, Callable[[], None]]:
     """The reporter, and what to call when the push is over.
 
@@ -44,13 +45,12 @@ def reporter_for(
     close: Callable[[], None] = _nothing
     if lively and err.is_terminal and environ.get("TERM", "dumb") != "dumb":
         screen = Screen(err)
-        bars = BarsReport(
-            screen, TextReport(out, screen, shown), colour=not environ.get("NO_COLOR")
-        )
+        text = TextReport(out, screen, shown, secrets)
+        bars = BarsReport(screen, text, colour=not environ.get("NO_COLOR"))
         reporter, close = bars, bars.close
     else:
-        reporter = TextReport(out, err, shown)
-    return (JsonReport(out, reporter) if as_json else reporter), close
+        reporter = TextReport(out, err, shown, secrets)
+    return (JsonReport(out, reporter, secrets) if as_json else reporter), close
 
 
 def _nothing() -> None:

@@ -10,7 +10,7 @@ from idpbuilder.credentials.keys import keys_for
 from idpbuilder.errors import CredentialStoreError
 from idpbuilder.image import InvalidValue
 from idpbuilder.image.manifest import parse_object
-from idpbuilder.registry.credentials import Credentials
+from idpbuilder.registry.credentials import Credentials, fit_for_a_header
 
 _FILE_LIMIT = 4 * 1024 * 1024
 _TOKEN_USER = "<token>"
@@ -70,7 +70,7 @@ class DockerConfig:
             return None
         username, secret = fields["username"], fields["password"]
         identity, access = fields["identitytoken"], fields["registrytoken"]
-        if not _fit_for_a_header(access):
+        if not fit_for_a_header(access):
             raise self._broken(f"the `registrytoken` for `{key}` has characters that no token has")
         if username == _TOKEN_USER:
             return Credentials(self.shown, "", "", identity or secret, access)
@@ -110,7 +110,3 @@ class DockerConfig:
             why,
             "repair the file, or sign in again with the tool that wrote it",
         )
-
-
-def _fit_for_a_header(token: str) -> bool:
-    return token.isascii() and token.isprintable() and " " not in token

@@ -1,0 +1,69 @@
+"""What is taken out of texts before they are shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from idpbuilder.cli.redact import Secrets
+
+SECRET = 'p\u00e4 "s\\s&1+/'
+
+
+def secrets(*texts: str) -> Secrets:
+    found = Secrets()
+    for text in texts:
+        found.add(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        repr(SECRET)[1:-1],
+        "p%C3%A4%20%22s%5Cs%261%2B%2F",
+        "p%C3%A4+%22s%5Cs%261%2B%2F",
+        "p\u00e4 &quot;s\\s&amp;1+/",
+        base64.b64encode(SECRET.encode()).decode().rstrip("="),
+        base64.urlsafe_b64encode(SECRET.encode()).decode().rstrip("="),
+    ],
+)
+def test_a_secret_is_hidden_in_every_form_it_is_sent_in(form: str) -> None:
+    assert secrets(SECRET).hide(f"a {form} b") == "a *** b"
+
+
+def test_a_password_that_is_not_utf8_is_hidden_as_it_would_be_read() -> None:
+    assert secrets("hunter\udcff2").hide("a hunter\ufffd2 hunter\xff2") == "a *** ***"
+
+
+def test_the_beginning_of_a_secret_before_a_cut_is_hidden() -> None:
+    assert secrets("eyJhbGciOi").hide("x eyJhbG\u2026 y eyJ\u2026 ey\u2026") == (
+        "x ***\u2026 y ***\u2026 ey\u2026"
+    )
+
+
+def test_of_secrets_inside_each_other_nothing_is_left() -> None:
+    assert secrets("secret", "topsecretplus").hide("topsecretplus secret") == "*** ***"
+
+
+def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
+    assert secrets("a").hide("a bad `a` answer") == "*** bad `***` answer"
+
+
+def test_nothing_secret_changes_nothing() -> None:
+    for none in ("", " ", "\t\n"):
+        assert secrets(none).hide("what was said") == "what was said"
+
+
+def test_what_urls_carry_is_hidden_and_what_headers_carry_where_nobody_wrote_the_text() -> None:
+    text = "basic with https://me:x@h/p?sig=1 Bearer abc Set-Cookie: s=1"
+    assert Secrets().hide(text) == "basic with https://***@h/p?*** Bearer abc Set-Cookie: s=1"
+    assert Secrets().scrub(text) == "basic *** https://***@h/p?*** Bearer *** Set-Cookie: ***"
+
+
+def test_the_repr_holds_no_secret() -> None:
+    assert "hunter2" not in repr(secrets("hunter2"))
