@@ -44,9 +44,27 @@ An IMAGE is one of:
 
 | form | meaning |
 |---|---|
-| a path | an OCI layout directory, or an OCI archive: plain, or compressed with gzip or zstd |
+| nothing | the image that was built or tagged last, found in the engines of this machine |
+| `name[:tag]`, `name@digest`, an image ID | an image of Docker or podman, in this order |
+| a path | an OCI layout directory, an OCI archive or an archive of `docker save`: plain, or compressed with gzip or zstd |
+| `-` | such an archive on standard input |
+| `docker-daemon:NAME`, `podman:NAME` | an image of this engine (`containers-storage:NAME` is podman's too) |
 | `oci:PATH[:REF]` | an OCI layout directory; REF picks one image of several |
 | `oci-archive:PATH[:REF]` | an OCI archive; REF picks one image of several |
+| `docker-archive:PATH[:REF]` | an archive of `docker save`; REF picks one image of several, `@N` the N-th |
+
+An argument is a path if it begins with `/`, `./` or `../`, or is a directory that holds an OCI
+layout, or an existing file; else it is a name.
+
+Engines are asked in this order: `DOCKER_HOST`, the current docker context, `CONTAINER_HOST`,
+Docker's socket, that of rootless Docker, Docker Desktop's, podman's (rootless, then the system's),
+and last the `podman` command. One that a variable or a context names and that does not answer ends
+the search. Without an IMAGE an image that was pulled, or pushed before, ranks behind one that was
+not; among equals the one tagged last is taken, and what cannot be told apart is not pushed.
+
+Raw layers, as engines and `docker save` give them, are compressed on all cores while they are sent:
+the same layer always becomes the same bytes. What was packed once is remembered (see
+`idpbuilder cache --help`), so an unchanged image is neither packed nor sent again.
 
 The destination is the first of these that is given:
 
@@ -78,6 +96,15 @@ A flag wins over its variable. See the
 ## Examples
 
 ```bash
+# what was built last, to the registry that its tag names
+idpbuilder push
+
+# an image of the local engine, below a registry and namespace
+idpbuilder push app:v1 --registry registry.example.com/team
+
+# what docker saves, without a file in between
+docker save app:v1 | idpbuilder push - --to registry.example.com/team/app:v1
+
 # an OCI layout, to a registry and namespace
 idpbuilder push ./image --registry registry.example.com/repo
 

@@ -142,10 +142,14 @@ def test_3_a_connection_that_always_breaks(case: Case) -> None:
 
 
 def test_4_no_such_image(case: Case) -> None:
-    case.fails(4, "no such image", "nothing", *case.to)
     case.fails(4, "nothing", "./nothing", *case.to)
-    case.fails(4, "no image", *case.to)
     case.fails(4, "v9", f"oci:{case.layout.path}:v9", *case.to)
+
+
+def test_4_no_engine_that_answers(case: Case) -> None:
+    nowhere = {"DOCKER_HOST": f"unix://{case.command.home}/none.sock"}
+    case.fails(4, "no socket there", "nothing", *case.to, **nowhere)
+    case.fails(4, "no socket there", *case.to, **nowhere)
 
 
 def test_4_no_such_platform(case: Case) -> None:

@@ -1,0 +1,1 @@
+"""What the benches are built from: costs of processes, a large real image, distance."""
