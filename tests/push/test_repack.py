@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from idpbuilder.image import Digest
-from idpbuilder.push.repack import PackedLayer, layers_to_pack, raw_digests, rewritten
+from idpbuilder.push.repack import PackedLayer, layers_to_pack, packable, rewritten
 from idpbuilder.source import SourceImage, open_source
 from tests.parts.images import ImageSpec, IndexSpec, Layout, Spec, write_layout
 
@@ -56,7 +56,7 @@ def _raw(layout: Layout, entry: dict[str, Any]) -> dict[str, Any]:
 def packed(image: SourceImage, kind: str = "gzip") -> dict[Digest, PackedLayer]:
     return {
         digest: PackedLayer(kind, Digest.of(str(digest).encode()), 7)
-        for digest in raw_digests(image)
+        for digest in packable(image, all_layers=False)
     }
 
 

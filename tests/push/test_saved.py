@@ -12,6 +12,8 @@ import pytest
 
 from idpbuilder.errors import ContentRefused, ImageInvalid
 from idpbuilder.image import Digest
+from idpbuilder.memory import Packed, open_memory
+from idpbuilder.packing import Method
 from idpbuilder.packing.codec import Piece
 from idpbuilder.packing.job import Block, PackJob
 from idpbuilder.push.blobs import STREAM_FROM
@@ -131,6 +133,30 @@ def test_what_the_memory_knows_is_packed_again_where_the_registry_lost_it(
     assert second.root == first.root
 
 
+def test_another_repository_of_the_registry_has_it_mounted_unpacked(
+    registry: MemoryRegistry, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = save(tmp_path / "app.tar", [TWO])
+    pusher.push(saved.path, f"{registry.host}/team/app:v1")
+    monkeypatch.setattr(PackJob, "pack", None)
+    result = pusher.push(saved.path, f"{registry.host}/other/app:v1")
+    assert [layer.mounted_from for layer in result.layers] == ["team/app", "team/app"]
+    assert unpacked(registry, "other/app") == TWO.raw()
+
+
+@pytest.mark.parametrize("size", [5, 50_000_000])
+def test_a_memory_that_is_wrong_costs_time_and_nothing_else(
+    size: int, registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
+) -> None:
+    saved = save(tmp_path / "app.tar", [TWO])
+    wrong = Packed(Digest.of(b"something else"), size)
+    with open_memory({"HOME": str(pusher.home)}) as memory:
+        for diff_id in TWO.diff_ids:
+            memory.remember_packed(Digest.parse(diff_id), Method.choose().name, wrong)
+    pusher.push(saved.path, f"{registry.host}/team/app:v1", retries=0)
+    assert unpacked(registry, "team/app") == TWO.raw()
+
+
 def test_without_the_cache_nothing_is_remembered(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
 ) -> None:
@@ -203,8 +229,6 @@ def test_a_rehearsal_packs_and_sends_nothing(
 def test_zstd_makes_the_manifest_oci(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
 ) -> None:
-    from idpbuilder.packing import Method
-
     layout = write_layout(tmp_path / "image", [ImageSpec(real=True, docker=True)])
     to = f"{registry.host}/team/app:v1"
     pusher.push(layout.path, to, method=Method.choose("zstd"), all_layers=True, verify=True)
@@ -217,8 +241,6 @@ def test_zstd_makes_the_manifest_oci(
 def test_an_index_is_rewritten_from_its_leaves_to_its_root(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
 ) -> None:
-    from idpbuilder.packing import Method
-
     spec = IndexSpec(
         (ImageSpec(real=True), ImageSpec(real=True, platform="linux/arm64", seed=1)), attested=True
     )

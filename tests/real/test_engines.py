@@ -119,6 +119,22 @@ def test_an_unchanged_image_is_neither_exported_nor_sent_again(
     assert "exporting" not in done.err
 
 
+def test_another_place_in_the_registry_has_its_layers_mounted_without_an_export(
+    docker: Dockerd, distribution: Distribution, command: Command
+) -> None:
+    docker.build("moved:v1", files=FILES)
+    places = [f"{distribution.host}/{folder}" for folder in ("moved-from", "moved-to")]
+    first, second = (
+        command("moved:v1", "--registry", place, "--verbose", DOCKER_HOST=docker.host)
+        for place in places
+    )
+    assert (first.code, second.code) == (0, 0), second.err
+    assert "exporting" in first.err
+    assert "exporting" not in second.err
+    assert "mounted from moved-from/moved" in second.err
+    config_in(distribution, "moved-to/moved", "v1")
+
+
 def test_what_podman_built_is_found_and_pushed(
     pod: Podman, distribution: Distribution, command: Command
 ) -> None:

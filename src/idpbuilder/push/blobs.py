@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from idpbuilder.errors import ContentRefused, SourceError
 from idpbuilder.image import Digest
+from idpbuilder.memory import Packed
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.result import BlobStatus
 from idpbuilder.push.session import RegistrySession
@@ -16,7 +18,7 @@ from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.streamed import State as Streamed
 from idpbuilder.registry.streamed import StreamedUpload
 from idpbuilder.registry.upload import BlobUpload, Habits, State
-from idpbuilder.wire import Body, RegionBody
+from idpbuilder.wire import Body, BodyReader, RegionBody
 
 if TYPE_CHECKING:
     from idpbuilder.packing import PackJob
@@ -32,6 +34,29 @@ _STATUS = {
     State.MOUNTED: BlobStatus.MOUNTED,
 }
 Started = Callable[[int], None]
+
+
+class ForetoldBody:
+    """A layer that is packed only when it is asked for, and whose size is known all the same."""
+
+    def __init__(self, packed: Packed, begin: Callable[[], PackJob]) -> None:
+        self.job: PackJob | None = None
+        self._packed = packed
+        self._begin = begin
+
+    @property
+    def size(self) -> int:
+        """Bytes of the packed layer, as they were the last time."""
+        return self._packed.size
+
+    def open(self) -> BodyReader:
+        """A reader at the first byte, of the blob as it grows. Raises what the job's begin does."""
+        self.job = self._begin()
+        return self.job.body().open()
+
+    def is_done(self) -> bool:
+        """Whether the packing, if it was begun, is over."""
+        return self.job is None or self.job.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +125,32 @@ class Blobs:
         if isinstance(body, RegionBody):
             return (yield from self.bring(LocalBlob(digest, body.region), habits, started))
         return (yield from self._upload(digest, body, habits, started, None))
+
+    def bring_known(
+        self, packed: Packed, job: Callable[[], PackJob], habits: Habits, started: Started
+    ) -> Steps[Arrival]:
+        """Have a layer in the repository of which an earlier run knows what it is packed into.
+
+        Its packing begins only where the registry wants its bytes. Raises PushError, and what `job`
+        does.
+        """
+        if self.is_known(packed.digest):
+            return Arrival(packed.digest, packed.size, BlobStatus.EXISTS)
+        body = ForetoldBody(packed, job)
+        try:
+            arrival = yield from self._upload(packed.digest, body, habits, started, None)
+        except (ContentRefused, SourceError):
+            if body.job is None:
+                raise
+            yield Until(body.is_done)
+            if body.job.packed == packed:
+                raise
+            # the memory was wrong, or the packing failed: the job itself tells which
+            return (yield from self.bring_packed(body.job, habits, started))
+        if body.job is not None:
+            yield Until(body.is_done)
+            _packed(body.job)
+        return arrival
 
     def cancel(self, session: str) -> Steps[None]:
         """Close an upload session that nobody needs any more."""

@@ -20,7 +20,7 @@ class ImageChosen:
 class PushStarted:
     """A push begins; `layers` are the sizes in bytes of the distinct layers, in manifest order.
 
-    `again`: it began before, and goes on with layers that were still in the image's engine then.
+    `again`: it began before, and goes on with layers that were not at hand then.
     """
 
     image: str

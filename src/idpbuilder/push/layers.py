@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
-from idpbuilder.image import Digest, Manifest
+from idpbuilder.errors import ImageInvalid
+from idpbuilder.image import Descriptor, Digest, Manifest
 from idpbuilder.memory import AnyMemory, Packed
 from idpbuilder.packing import Packer, PackJob
-from idpbuilder.push.repack import PackedLayer, config_of, layers_to_pack, raw_digests, rewritten
+from idpbuilder.push.repack import (
+    PackedLayer,
+    config_of,
+    layers_to_pack,
+    packable,
+    rewritten,
+)
 from idpbuilder.push.tasks import Steps, Until
 from idpbuilder.source import Document, SourceImage
 
 
 class LayersElsewhere(Exception):
-    """The registry lacks a layer that is still in the image's engine: it has to be exported."""
+    """The registry lacks a layer that is not at hand: the image's `export` has to fetch it."""
 
 
 class Layers:
@@ -35,14 +43,13 @@ class Layers:
         self._packer = packer
         self._memory = memory
         self._all_layers = all_layers
+        self._packable = packable(image, all_layers=all_layers)
         self._raw = layers_to_pack(image, all_layers=all_layers)
-        self._elsewhere = set() if image.export is None else set(raw_digests(image))
-        self._elsewhere -= self._raw.keys()
         self._jobs: dict[Digest, PackJob] = {}
         self._packed: dict[Digest, Packed] = {}
-        for digest in (*self._raw, *self._elsewhere):
-            diff_id = self._raw[digest].diff_id if digest in self._raw else digest
-            known = memory.packed(diff_id, self._packer_name(digest)) if diff_id else None
+        for digest, layer in self._packable.items():
+            name = self._packer_name(digest)
+            known = memory.packed(layer.diff_id, name) if layer.diff_id else None
             if known is not None:
                 self._packed[digest] = known
 
@@ -51,7 +58,7 @@ class Layers:
 
         Raises LayersElsewhere.
         """
-        if not self._elsewhere <= self._packed.keys():
+        if not self._packable.keys() <= self._raw.keys() | self._packed.keys():
             raise LayersElsewhere
         for digest in self._raw:
             if digest not in self._packed:
@@ -59,23 +66,22 @@ class Layers:
 
     def is_raw(self, digest: Digest) -> bool:
         """Whether the layer that the image's own manifests call `digest` is packed on the way."""
-        return digest in self._raw or digest in self._elsewhere
+        return digest in self._packable
 
     @property
     def all_packed(self) -> bool:
         """Whether it is known what every layer is packed into."""
-        return len(self._packed) == len(self._raw) + len(self._elsewhere)
+        return len(self._packed) == len(self._packable)
 
     def packed(self, digest: Digest) -> Packed | None:
         """What the layer is packed into, as far as that is known."""
         return self._packed.get(digest)
 
-    def elsewhere(self, digest: Digest) -> Packed | None:
-        """What a layer that is still in its engine is packed into; None for any other."""
-        return self._packed.get(digest) if digest in self._elsewhere else None
-
     def job(self, digest: Digest) -> PackJob:
-        """The packing of a layer, begun now if it was not. Raises LayersElsewhere."""
+        """The packing of a layer, begun now if it was not.
+
+        Raises LayersElsewhere for what is not at hand, raw or not.
+        """
         job = self._jobs.get(digest)
         if job is None:
             layer = self._raw.get(digest)
@@ -85,9 +91,13 @@ class Layers:
         return job
 
     def learn(self, digest: Digest, packed: Packed) -> None:
-        """The layer was packed. Raises ImageInvalid where it is not the layer it should be."""
-        diff_id = self._raw[digest].diff_id
-        self._jobs[digest].check(diff_id)
+        """The layer is known to be packed into this.
+
+        Raises ImageInvalid where it was read, and is not the layer it should be.
+        """
+        diff_id = self._packable[digest].diff_id
+        if digest in self._jobs:
+            self._jobs[digest].check(diff_id)
         self._packed[digest] = packed
         if diff_id is not None:
             self._memory.remember_packed(diff_id, self._packer_name(digest), packed)
@@ -120,25 +130,34 @@ class Layers:
     def remember(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
         """The image is in the registry: keep what spares the next push work."""
         self._memory.remember_seen(registry, repository, digests)
-        if not self._image.repack or self._image.export is not None:
+        image = self._image
+        # what was taken from memory is there; a layout is read where it is, and costs nothing
+        if image.export is not None or not (image.repack or image.contents):
             return
-        for document in self._image.documents:
+        for document in image.documents:
             self._memory.remember_document(document.descriptor.digest, document.data)
             if isinstance(document.content, Manifest):
-                config = document.content.config
-                self._memory.remember_document(config.digest, config_of(self._image, config))
+                self._remember_config(document.content.config)
+        if image.contents is not None:
+            self._memory.remember_table_of_contents(*image.contents)
+
+    def _remember_config(self, config: Descriptor) -> None:
+        # the push has succeeded, whatever became of the file since; and an artifact's config may be
+        # too large to be kept
+        with suppress(ImageInvalid):
+            self._memory.remember_document(config.digest, config_of(self._image, config))
 
     def _stays(self, digest: Digest) -> bool:
         """Whether a layer that is stored compressed goes out as it is."""
-        return not self._all_layers and digest in self._raw and bool(self._raw[digest].stored)
+        return not self._all_layers and bool(self._packable[digest].stored)
 
     def _kind(self, digest: Digest) -> str:
-        return self._raw[digest].stored if self._stays(digest) else self._packer.method.kind
+        return self._packable[digest].stored if self._stays(digest) else self._packer.method.kind
 
     def _packer_name(self, digest: Digest) -> str:
         """What makes the packed bytes what they are."""
         if self._stays(digest):
-            return f"as stored/{self._raw[digest].stored}"
+            return f"as stored/{self._packable[digest].stored}"
         return self._packer.method.name
 
 

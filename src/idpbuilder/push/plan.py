@@ -12,7 +12,7 @@ from idpbuilder.wire import Region
 @dataclass(frozen=True, slots=True)
 class PlannedBlob:
     """A blob to bring, by the digest that the source names; `layer` is its place among the layers,
-    from 0, None for a config. `region` is None for one that is still in its engine.
+    from 0, None for a config. `region` is None for one that is not at hand.
     """
 
     digest: Digest

@@ -13,7 +13,7 @@ from idpbuilder.memory import Packed
 from idpbuilder.push.blobs import Arrival, Blobs
 from idpbuilder.push.destination import Destination
 from idpbuilder.push.events import LayerEnded, ManifestEnded, Note, Progress, PushStarted, Reporter
-from idpbuilder.push.layers import Layers, LayersElsewhere
+from idpbuilder.push.layers import Layers
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.plan import PlannedBlob, plan_image
 from idpbuilder.push.result import BlobStatus, LayerResult, PushResult
@@ -60,6 +60,7 @@ class ImagePush:
         self._began = loop.clock()
         self._ended: dict[int, LayerResult] = {}
         self._present: set[Document] = set()
+        self._early: dict[Digest, Arrival] = {}
         self._tickets: dict[int, int] = {}
         self._sent = [0] * len(self._plan.layers)
         self._documents = image.documents
@@ -67,14 +68,13 @@ class ImagePush:
     def push(self, *, verify: bool) -> Steps[PushResult]:
         """Bring the image into the registry.
 
-        Raises PushError, and LayersElsewhere where the registry lacks a layer that is still in
-        the image's engine.
+        Raises PushError, and LayersElsewhere where the registry lacks a layer that is not at hand.
         """
         yield from self._begin()
         if (yield from self._is_there()):
             self._all_exist()
         else:
-            yield from self._look_for_layers_elsewhere()
+            yield from self._bring_what_is_elsewhere()
             looks = self._loop.spawn(self._look_for_children())
             yield from self._push_blobs(self._session.habits)
             yield from join([looks])
@@ -164,26 +164,37 @@ class ImagePush:
     def _push_blobs(self, habits: Habits) -> Steps[None]:
         yield from self._in_parallel(self._plan.blobs, partial(self._push_blob, habits=habits))
 
-    def _look_for_layers_elsewhere(self) -> Steps[None]:
-        """Raise LayersElsewhere where a layer that is still in its engine is not there."""
-        packed = [
-            found for blob in self._plan.blobs if (found := self._layers.elsewhere(blob.digest))
-        ]
-        yield from self._in_parallel(packed, self._look_for_layer)
+    def _bring_what_is_elsewhere(self) -> Steps[None]:
+        """Have the blobs that are not at hand found or mounted, before any is said to have arrived.
 
-    def _look_for_layer(self, packed: Packed) -> Steps[None]:
-        if not (yield from self._blobs.is_there(packed.digest)):
-            raise LayersElsewhere
+        Raises LayersElsewhere where the registry lacks one.
+        """
+        away = [blob for blob in self._plan.blobs if blob.region is None]
+        yield from self._in_parallel(away, self._bring_from_elsewhere)
+
+    def _bring_from_elsewhere(self, blob: PlannedBlob) -> Steps[None]:
+        digest, size = self._final(blob)
+        body = partial(self._layers.job, blob.digest)
+        arrival = yield from self._blobs.bring_known(
+            Packed(digest, size), body, self._session.habits, lambda _ticket: None
+        )
+        self._early[blob.digest] = arrival
 
     def _push_blob(self, blob: PlannedBlob, *, habits: Habits) -> Steps[None]:
         began = self._loop.clock()
         started = partial(self._watch, blob.layer)
-        if self._layers.is_raw(blob.digest):
+        early = self._early.pop(blob.digest, None)
+        if early is not None:
+            arrival = early
+        elif self._layers.is_raw(blob.digest):
             arrival = yield from self._push_raw(blob, habits, started)
         elif self._blobs.is_known(blob.digest):
             arrival = Arrival(blob.digest, blob.size, BlobStatus.EXISTS)
+        elif blob.region is None:
+            # one that the registry said it had, and then missed
+            yield from self._bring_from_elsewhere(blob)
+            arrival = self._early.pop(blob.digest)
         else:
-            assert blob.region is not None
             local = LocalBlob(blob.digest, blob.region)
             arrival = yield from self._blobs.bring(local, habits, started)
         self._end_layer(blob.layer, arrival, self._loop.clock() - began)
@@ -191,11 +202,11 @@ class ImagePush:
     def _push_raw(
         self, blob: PlannedBlob, habits: Habits, started: Callable[[int], None]
     ) -> Steps[Arrival]:
-        packed = self._layers.packed(blob.digest)
-        if packed is not None and (yield from self._blobs.is_there(packed.digest)):
-            return Arrival(packed.digest, packed.size, BlobStatus.EXISTS)
-        job = self._layers.job(blob.digest)
-        arrival = yield from self._blobs.bring_packed(job, habits, started)
+        packed, job = self._layers.packed(blob.digest), partial(self._layers.job, blob.digest)
+        if packed is not None:
+            arrival = yield from self._blobs.bring_known(packed, job, habits, started)
+        else:
+            arrival = yield from self._blobs.bring_packed(job(), habits, started)
         self._layers.learn(blob.digest, Packed(arrival.digest, arrival.size))
         return arrival
 

@@ -6,7 +6,7 @@ Which layers are packed on the way, and the documents that name the packed ones 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,15 +77,6 @@ def packable(image: SourceImage, *, all_layers: bool) -> dict[Digest, Packable]:
                     diff_ids = _diff_ids(image, manifest)
                 found[layer.digest] = Packable(diff_ids[number], stored)
     return found
-
-
-def raw_digests(image: SourceImage) -> Iterator[Digest]:
-    """The layers of `image` that are named by their diff ID, wherever they are."""
-    for item in image.documents:
-        if isinstance(item.content, Manifest):
-            for layer in item.content.layers:
-                if not layer.foreign and layer_compression(layer.media_type) == "":
-                    yield layer.digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def _push(
                 _clean_up(push, session.engine)
                 return result
             except LayersElsewhere:
+                _clean_up(push, session.engine)
                 assert image.export is not None
                 image = image.export()
     except DeadlinePassed:

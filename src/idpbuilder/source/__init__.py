@@ -124,7 +124,7 @@ class _Opening:
     def _archive(self, path: str, ref: str = "", form: str = "") -> tuple[SourceImage, ...]:
         from idpbuilder.source.remembered import ArchiveSource, Asked
 
-        asked = Asked(path, self.text, "" if self.all_tags else ref, form, self.platform)
+        asked = Asked(path, self.text, ref, form, self.platform, self.all_tags)
         narrow = partial(self._of, ref=ref)
         source = ArchiveSource(asked, narrow, self.surroundings, self.check, self.stack)
         return source.images()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tarfile
 from collections.abc import Callable
 
@@ -36,26 +37,29 @@ class Arriving:
         self._path = path
         self._arrived = arrived
         self._next = 0
+        self._enough = _HEADER
         self._size: int | None = None
         self._name = ""
-        self._ended = False
 
     def grown(self, size: int) -> None:
         """The archive has `size` bytes now. Raises what `arrived` does."""
-        while not self._ended and size >= self._next + _HEADER:
+        while size >= self._enough:
             try:
                 header = tarfile.TarInfo.frombuf(
                     os.pread(self._fd, _HEADER, self._next), "utf-8", "surrogateescape"
                 )
             except (tarfile.HeaderError, OSError):
-                self._ended = True
+                # the archive's end, or nothing that could be understood
+                self._enough = sys.maxsize
                 return
             start = self._next + _HEADER
             length = header.size if self._size is None else self._size
             if size < start + length:
+                self._enough = start + length
                 return
             self._take(header, start, length)
             self._next = start + -(-length // _HEADER) * _HEADER
+            self._enough = self._next + _HEADER
 
     def _take(self, header: tarfile.TarInfo, start: int, length: int) -> None:
         if header.type == tarfile.XHDTYPE:

@@ -60,9 +60,12 @@ def parse_contents(data: bytes, path: str, size: int) -> Contents:
         places = value["places"]
         regions = None if places is None else dict(_placed(places, path, size))
         images = tuple(_listed(one) for one in value["images"])
-        return Contents(value["repack"] is True, regions, images)
+        repack = value["repack"] is True
     except _DAMAGE as error:
         raise InvalidValue("is no table of contents") from error
+    if not images:
+        raise InvalidValue("lists no image")
+    return Contents(repack, regions, images)
 
 
 def _regions(images: Iterable[SourceImage], archive: Archive) -> Iterator[tuple[Digest, Region]]:

@@ -32,7 +32,7 @@ Narrow = Callable[[tuple[SourceImage, ...]], tuple[SourceImage, ...]]
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is asked of the archive at `path`: `text` is how the user named it, `ref` the image in
-    it, "" for all; it must have the `form`, "" for either.
+    it, "" for all, or with `all_tags` a repository; it must have the `form`, "" for either.
     """
 
     path: str
@@ -40,11 +40,13 @@ class Asked:
     ref: str
     form: str
     platform: Platform | None
+    all_tags: bool
 
     def key(self, identity: Identity) -> str:
         """What the answer is remembered under. How the file was named makes no difference."""
         platform = str(self.platform) if self.platform else ""
-        return json.dumps([VERSION, identity.text, self.ref, self.form, platform])
+        question = [self.ref, self.all_tags, self.form, platform]
+        return json.dumps([VERSION, identity.text, *question])
 
 
 class ArchiveSource:
@@ -70,12 +72,14 @@ class ArchiveSource:
 
     def images(self) -> tuple[SourceImage, ...]:
         """From memory where the archive is known, else from the archive. Raises SourceError."""
-        surroundings = self._surroundings
-        if surroundings is not None and surroundings.table is not None:
-            known = self._known(surroundings, surroundings.table)
-            if known is not None:
-                return known
-        return self._narrow(self._read())
+        surroundings, asked = self._surroundings, self._asked
+        if surroundings is None or surroundings.table is None:
+            return self._read()
+        identity = identify(asked.path)
+        data = surroundings.table(asked.key(identity)) if identity else None
+        if identity is None or data is None:
+            return self._read()
+        return self._known(surroundings, identity, data) or self._read()
 
     def _read(self) -> tuple[SourceImage, ...]:
         asked, surroundings = self._asked, self._surroundings
@@ -83,7 +87,9 @@ class ArchiveSource:
         check_form(archive, asked.form)
         if surroundings is not None:
             surroundings.note(f"`{asked.path}` is an archive of {len(archive.members)} members")
-        images = read_archive_images(archive, asked.text, asked.ref, asked.platform, self._check)
+        ref = "" if asked.all_tags else asked.ref
+        images = read_archive_images(archive, asked.text, ref, asked.platform, self._check)
+        images = self._narrow(images)
         if surroundings is None or surroundings.table is None or archive.identity is None:
             return images
         contents = asked.key(archive.identity), describe(images, archive)
@@ -92,33 +98,27 @@ class ArchiveSource:
     # -- from memory
 
     def _known(
-        self, surroundings: Surroundings, table: Callable[[str], bytes | None]
+        self, surroundings: Surroundings, identity: Identity, data: bytes
     ) -> tuple[SourceImage, ...] | None:
+        """What `data` tells of the archive; None where it does not tell all. Raises LocalError."""
         asked = self._asked
-        identity = identify(asked.path)
-        key = asked.key(identity) if identity else ""
-        data = table(key) if key else None
-        if identity is None or data is None:
-            return None
         try:
             contents = parse_contents(data, asked.path, identity.size)
             tree = _Remembered(asked.path, contents, surroundings.known)
-            images = _images(tree, contents, asked.text)
-            if contents.regions is None:
-                configs = {one: tree.needed(one) for image in images for one in _configs(image)}
+            images = self._narrow(_images(tree, contents, asked.text))
+            if contents.regions is not None:
+                surroundings.note(f"`{asked.path}` is known: its members are not read")
+                return images
+            configs = {one: tree.needed(one) for image in images for one in _configs(image)}
         except (InvalidValue, SourceError):
             # whatever is wrong with what is remembered, the archive knows better
             return None
-        images = self._narrow(images)
-        if contents.regions is not None:
-            surroundings.note(f"`{asked.path}` is known: its members are not read")
-            return images
         surroundings.note(f"`{asked.path}` is known: it is not unpacked until a layer is sent")
-        regions = self._kept(configs)
-        return tuple(self._deferred(image, regions, key) for image in images)
+        kept = self._kept(configs)
+        return tuple(self._deferred(image, kept, asked.key(identity)) for image in images)
 
-    def _deferred(self, image: SourceImage, regions: dict[Digest, Region], key: str) -> SourceImage:
-        configs = {one.digest: regions[one.digest] for one in _configs(image)}
+    def _deferred(self, image: SourceImage, kept: dict[Digest, Region], key: str) -> SourceImage:
+        configs = {one.digest: kept[one.digest] for one in _configs(image)}
         return replace(image, blobs=configs, export=partial(self._unpacked, image, key))
 
     def _kept(self, configs: dict[Descriptor, bytes]) -> dict[Digest, Region]:

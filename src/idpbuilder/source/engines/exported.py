@@ -30,6 +30,8 @@ from idpbuilder.source.temporary import no_room, put, temporary_file, write_all
 
 _LIMIT = 1024**4
 """Bytes of the largest export that is taken, as of the largest archive that is spooled."""
+_AT_ONCE = 512 * 1024
+_PIECES = 512
 _TAR_BLOCK = 512
 _TAIL = 64 * 1024
 _LOOK = "look into the engine's log, and try again"
@@ -131,6 +133,7 @@ class FoundImage:
         sink = _Sink(file, Arriving(file.fileno(), self.label, arrived) if arrived else None)
         try:
             self.holder.export(self.image_id, platform, sink)
+            sink.flush()
         except EngineTrouble as trouble:
             raise self._failed(trouble, platform) from trouble
         except OSError as error:
@@ -182,13 +185,27 @@ class _Sink:
     def __init__(self, file: IO[bytes], arriving: Arriving | None) -> None:
         self._file = file
         self._arriving = arriving
+        self._held: list[bytes] = []
+        self._holding = 0
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        self.size += len(data)
+        # it comes in crumbs of a few kilobytes
+        self._held.append(data)
+        self._holding += len(data)
+        if self._holding >= _AT_ONCE or len(self._held) >= _PIECES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put away what was held back. Raises OSError."""
+        held, self._held, holding = self._held, [], self._holding
+        self._holding = 0
+        self.size += holding
         if self.size > _LIMIT:
             raise OSError(errno.EFBIG, f"the export has more than {_LIMIT} bytes")
-        write_all(self._file, data)
+        written = os.writev(self._file.fileno(), held) if held else 0
+        if written < holding:
+            write_all(self._file, b"".join(held)[written:])
         if self._arriving is not None:
             self._arriving.grown(self.size)
 
@@ -219,7 +236,9 @@ def _manifest(
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
         "config": {"mediaType": CONFIG_TYPE, "digest": str(config), "size": size},
-        "layers": [{"mediaType": RAW_DOCKER_LAYER, "digest": str(one), "size": 0} for one in layers],
+        "layers": [
+            {"mediaType": RAW_DOCKER_LAYER, "digest": str(one), "size": 0} for one in layers
+        ],
     }
     data = json.dumps(value, separators=(",", ":")).encode()
     descriptor = Descriptor(DOCKER_MANIFEST, Digest.of(data), len(data), platform)
