@@ -25,6 +25,8 @@ class Cost:
 
 def measure(command: Sequence[str], environ: Mapping[str, str], stdin: Path | None = None) -> Cost:
     """Run a command that must succeed."""
+    # as users run it, whose Python keeps what it has compiled
+    environ = {key: value for key, value in environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     with (stdin or Path(os.devnull)).open("rb") as source:
         process = subprocess.Popen(
