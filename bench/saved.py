@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.parts.cost import Make, compare, measure
 from bench.parts.distance import at_a_distance
+from bench.parts.home import Home
 from bench.parts.image import saved_image
 from tests.parts.distribution import Distribution
 from tests.parts.dockerd import Dockerd
@@ -32,15 +33,9 @@ ROUNDS = 5
 class Bench:
     """The commands, over a home that no other work uses."""
 
-    def __init__(self, archive: Path, home: Path) -> None:
+    def __init__(self, archive: Path, home: Home) -> None:
         self.archive = archive
         self.home = home
-        self.environ = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")},
-            "HOME": str(home),
-            "XDG_CACHE_HOME": str(home / "cache"),
-            "XDG_DATA_HOME": str(home / "data"),
-        }
 
     def ours(self, source: str, host: str, *, repository: str = "") -> Make:
         """Ours, as it is installed beside the interpreter; a repository of its own each round."""
@@ -74,19 +69,17 @@ class Bench:
             f"docker://{host}/{repository or f'{label}-{number}'}/app:v1",
         ]  # fmt: skip
 
-    def forget(self) -> None:
-        """Take from every program what it remembers of earlier pushes."""
-        for folder in ("cache", "data", ".local"):
-            shutil.rmtree(self.home / folder, ignore_errors=True)
-        # where root's skopeo remembers blobs
-        for folder in ("/var/lib/containers/cache", "/root/.local/share/containers/cache"):
-            shutil.rmtree(folder, ignore_errors=True)
-
 
 def first_push(bench: Bench, registry: Distribution) -> None:
     """Nothing is remembered, and the registry has none of it."""
     commands = bench.archivers(registry.host)
-    compare("archive, first push", commands, bench.environ, rounds=ROUNDS, before=bench.forget)
+    compare(
+        "archive, first push",
+        commands,
+        bench.home.environ(),
+        rounds=ROUNDS,
+        before=bench.home.forget,
+    )
     print("    bytes in the registry beside ours: " + _sizes(registry, commands, ROUNDS))
 
 
@@ -108,7 +101,7 @@ def unchanged(bench: Bench, registry: Distribution) -> None:
         commands: dict[str, Make] = {}
         for name, make in bench.archivers(host).items():
             commands[name] = lambda _number, make=make: make(0)  # type: ignore[misc]
-        compare("unchanged, RTT 50 ms", commands, bench.environ, rounds=ROUNDS)
+        compare("unchanged, RTT 50 ms", commands, bench.home.environ(), rounds=ROUNDS)
 
 
 def from_dockerd(bench: Bench, registry: Distribution) -> None:
@@ -116,7 +109,7 @@ def from_dockerd(bench: Bench, registry: Distribution) -> None:
     with Dockerd() as engine, ExitStack() as stack:
         engine.docker("load", "--input", bench.archive)
         name = _tag_of(bench.archive)
-        environ = {**bench.environ, "DOCKER_HOST": engine.host}
+        environ = bench.home.environ(DOCKER_HOST=engine.host)
 
         def docker_push(_number: int) -> list[str]:
             # dockerd remembers where it pushed to, and mounts from there: only a new registry
@@ -130,7 +123,7 @@ def from_dockerd(bench: Bench, registry: Distribution) -> None:
             "docker save": lambda _number: ["sh", "-c", f"docker save {name} | cat >/dev/null"],
             "docker push": docker_push,
         }
-        compare("dockerd, first push", commands, environ, rounds=3, before=bench.forget)
+        compare("dockerd, first push", commands, environ, rounds=3, before=bench.home.forget)
         again = docker_push(0)
         measure(again, environ)
         commands = {
@@ -154,7 +147,7 @@ def main() -> None:
     archive = Path(sys.argv[1]).resolve() if sys.argv[1:] else saved_image()
     print(f"{archive.name}: {archive.stat().st_size / 1e6:.0f} MB")
     with tempfile.TemporaryDirectory(prefix="idpbuilder-bench-") as home:
-        bench = Bench(archive, Path(home))
+        bench = Bench(archive, Home(Path(home)))
         with Distribution() as registry:
             first_push(bench, registry)
             unchanged(bench, registry)
