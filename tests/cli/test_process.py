@@ -26,6 +26,8 @@ _HEAVY = {
     "pycurl", "tarfile", "ssl", "logging", "subprocess", "tempfile", "urllib.request", "sqlite3",
     "hashlib", "asyncio", "socket", "xxhash",
 }  # fmt: skip
+if sys.version_info < (3, 11):
+    _HEAVY.remove("subprocess")  # what asks there for the platform has it loaded
 
 
 def modules_after(surroundings: dict[str, str], *arguments: str) -> set[str]:

@@ -199,7 +199,8 @@ def _walk(file: IO[bytes], path: str, check: Callable[[], None]) -> Iterator[tar
         raise no_image(path, "it is no tar archive") from error
     try:
         number = 0
-        while (member := tar.next()) is not None:
+        # where nothing was read for a start there is nothing, and Python 3.10 would seek before it
+        while tar.offset and (member := tar.next()) is not None:
             check()
             if number == _MEMBER_LIMIT:
                 raise invalid(path, f"the archive has more than {_MEMBER_LIMIT} members")
