@@ -71,7 +71,9 @@ class SigningKey:
 def make_certificates(folder: Path) -> Certificates:
     """All of them, in `folder`."""
     ca = KeyPair(folder / "ca.crt", folder / "ca.key")
-    _self_sign(ca, "/CN=idpbuilder test CA", "ec", "basicConstraints=critical,CA:TRUE")
+    # strict verifiers, Python's own since 3.13, want to see both
+    marks = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+    _self_sign(ca, "/CN=idpbuilder test CA", "ec", *marks)
     self_signed = KeyPair(folder / "self-signed.crt", folder / "self-signed.key")
     _self_sign(self_signed, "/CN=localhost", "ec", LOOPBACK)
     return Certificates(
