@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,10 +12,12 @@ from idpbuilder.memory import Packed
 from idpbuilder.packing.codec import Piece, PlainCodec, codec_of
 from idpbuilder.packing.layer import LayerReader, RawLayer
 from idpbuilder.packing.method import NONE, Method
-from idpbuilder.packing.spool import GrowingBody, Spool
+from idpbuilder.packing.scarce import no_room
+from idpbuilder.packing.spool import GrowingBody, Shelf, Spool
 from idpbuilder.wire import Body, RegionBody
 
 CANCELLED = "its packing was stopped"
+RELEASED = "it was given up, having arrived"
 
 
 class Block(NamedTuple):
@@ -42,21 +43,22 @@ class PackJob:
         *,
         keep: bool,
         folder: str | None,
-        cancel: Callable[[PackJob], None],
+        shelf: Shelf | None = None,
+        forget: Callable[[PackJob, str], None],
     ) -> None:
         self.layer = layer
         self.kept = keep and bool(layer.stored)
         """Whether the stored bytes become the blob as they are, only hashed and verified."""
         self.kind = layer.stored if self.kept else method.kind
         """The format of the blob: "gzip", "zstd" or "none"."""
-        self.spool = Spool(folder)
+        self.spool = Spool(folder, shelf)
         """Where the blob grows; stays empty where it lies in the layer's own file already."""
         self.packed: Packed | None = None
         """The blob's digest, and its size in bytes."""
         self.error: PushError | None = None
         self.done = False
         self._is_region = self.kept or (method.kind == NONE and not layer.stored)
-        self._cancel = cancel
+        self._forget = forget
         self._reader = LayerReader(layer, hash_stored=self.kept)
         self._codec = PlainCodec(drop=True) if self._is_region else codec_of(method)
         self._hash = hashlib.sha256()
@@ -88,7 +90,8 @@ class PackJob:
     def body(self) -> Body:
         """The blob as a body, that can be sent while it grows; as often as needed.
 
-        Its readers raise OSError once the job has failed or was cancelled: `error` says why.
+        Its readers raise OSError once the job has failed, was cancelled or released: `error` says
+        why it failed.
         """
         return RegionBody(self.layer.region) if self._is_region else GrowingBody(self.spool)
 
@@ -102,8 +105,17 @@ class PackJob:
             )
 
     def cancel(self) -> None:
-        """Stop, or give back the room of a blob that nobody needs any more. May be called twice."""
-        self._cancel(self)
+        """Stop: nobody needs the blob, nor what would be known of it. May be called twice."""
+        self._forget(self, CANCELLED)
+
+    def release(self) -> None:
+        """Give back the room of a finished blob that has arrived wherever it should.
+
+        What is known of it stays; its bytes are gone, and who asks the packer for the layer again
+        has it packed anew. Does nothing before `done`. May be called twice.
+        """
+        if self.done:
+            self._forget(self, RELEASED)
 
     # the stages, and the ends; for the packer alone
 
@@ -111,6 +123,16 @@ class PackJob:
     def block_size(self) -> int:
         """Bytes of a block."""
         return self._codec.block_size
+
+    @property
+    def in_hand(self) -> int:
+        """Bytes of memory that a block takes while it is read and packed."""
+        return self._codec.in_hand
+
+    @property
+    def reading_memory(self) -> int:
+        """Bytes of memory that are taken from the first read to the last."""
+        return self._reader.memory
 
     def read(self, buffer: memoryview) -> Block:
         """Read the next block into `buffer`, of one block's size. One thread at a time.
@@ -136,14 +158,14 @@ class PackJob:
         data = b"" if piece is None else self._codec.join(piece)
         if is_last:
             data += self._codec.end()
-        if data:
-            self._hash.update(data)
-            try:
+        self._hash.update(data)
+        try:
+            if data:
                 self.spool.append(data)
-            except OSError as error:
-                raise self._no_room(error) from error
-        if is_last:
-            self._finish()
+            if is_last:
+                self._finish()
+        except OSError as error:
+            raise no_room(f"cannot pack {self._name} into a temporary file", error) from error
 
     def close_reader(self) -> None:
         """Give back the layer's file. Not while `read` runs."""
@@ -172,13 +194,6 @@ class PackJob:
     def _name(self) -> str:
         known = self.diff_id
         return f"layer {known}" if known else f"a layer in `{self.layer.region.path}`"
-
-    def _no_room(self, error: OSError) -> LocalError:
-        reason = (error.strerror or str(error)).lower()
-        hint = "point TMPDIR at a directory that can be written"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "make room, or point TMPDIR at a larger disk"
-        return LocalError(f"cannot pack {self._name} into a temporary file", reason, hint)
 
     def _unexpected(self, error: Exception) -> LocalError:
         found = LocalError(

@@ -1,7 +1,7 @@
 """Reading a raw layer, whatever it is stored as, and finding out whether it is what it should be.
 
-A layer is a tar archive; the SHA-256 of its raw bytes is its diff ID (OCI image specification,
-config.md, Layer DiffID).
+A layer is a tar archive; the digest of its raw bytes, SHA-256 as a rule, is its diff ID (OCI image
+specification, config.md, Layer DiffID).
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
-from idpbuilder.errors import ImageChanged, ImageInvalid, ImageUnreadable
+from idpbuilder.errors import ImageChanged, ImageInvalid, ImageUnreadable, PushError
 from idpbuilder.image import Digest
 from idpbuilder.native import RegionReader
 from idpbuilder.packing.method import GZIP, ZSTD
+from idpbuilder.packing.scarce import lacks_descriptors, no_descriptor
 from idpbuilder.wire import Region
 
 _LIMIT = 1024**4
 """Raw bytes of the largest layer that is unpacked: what comes after is a bomb and no layer."""
 
 _BUFFER = 256 * 1024
+_ZSTD_WINDOW = 8 * 1024 * 1024
+"""Bytes that zstd looks back at most, at the levels in use (RFC 8878, section 3.1.1.1.2)."""
 _TAR_HEADER = 512
 _CHECKSUM = slice(148, 156)
 
@@ -33,7 +36,7 @@ class RawLayer:
     """A layer in a local file.
 
     `stored` says how the file holds it: "" as it is, "gzip" or "zstd". `diff_id` is what its raw
-    bytes should have as their digest; None where nobody has said so yet.
+    bytes should have as their digest, of whatever algorithm; None where nobody has said so yet.
     """
 
     diff_id: Digest | None
@@ -52,22 +55,28 @@ class LayerReader:
         self.raw_read = 0
         """Bytes of the raw layer that were read."""
         self.raw_digest: Digest | None = None
-        """The digest of the raw bytes, after the last was read."""
+        """The digest of the raw bytes, after the last was read; of the diff ID's algorithm."""
         self.stored_digest: Digest | None = None
         """The digest of the stored bytes, then, where it was asked for."""
         self._layer = layer
-        self._hash = hashlib.sha256()
+        self._algorithm = layer.diff_id.algorithm if layer.diff_id else "sha256"
+        self._hash = hashlib.new(self._algorithm)
         self._stored = _StoredBytes(layer.region, hashed=hash_stored and bool(layer.stored))
         self._stream: _Stream | None = None
         self._broken: tuple[type[Exception], ...] = ()
         self._identity: tuple[int, ...] = ()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that are taken from the first read to the last."""
+        return _ZSTD_WINDOW if self._layer.stored == ZSTD else 0
 
     def read(self, buffer: memoryview) -> tuple[int, bool]:
         """Fill `buffer` with the next bytes: how many they are, and whether the layer ends there.
 
         They are fewer than asked for only at the end. Raises ImageUnreadable, ImageChanged for a
         file that is not what it was, ImageInvalid for what is no layer, or not the one it should
-        be.
+        be, and LocalError where this process has too many files open.
         """
         try:
             stream = self._stream or self._open()
@@ -118,7 +127,7 @@ class LayerReader:
         except EOFError as error:
             raise self._changed() from error
         self.close()
-        found = Digest("sha256", self._hash.hexdigest())
+        found = Digest(self._algorithm, self._hash.hexdigest())
         if self._layer.diff_id not in (None, found):
             if self._identity_now() != self._identity:
                 raise self._changed()
@@ -128,7 +137,9 @@ class LayerReader:
     def _identity_now(self) -> tuple[int, ...]:
         try:
             fd = self._layer.region.open_fd()
-        except OSError:
+        except OSError as error:
+            if lacks_descriptors(error):
+                raise self._unreadable(error) from error
             return ()
         try:
             return _identity(fd)
@@ -150,7 +161,9 @@ class LayerReader:
             "let nothing write to the image, then push again",
         )
 
-    def _unreadable(self, error: OSError) -> ImageUnreadable:
+    def _unreadable(self, error: OSError) -> PushError:
+        if lacks_descriptors(error):
+            return no_descriptor(f"{self._name} cannot be read")
         return ImageUnreadable(
             f"{self._name} cannot be read",
             f"`{self._layer.region.path}`: {error.strerror or error}",

@@ -11,8 +11,10 @@ GZIP = "gzip"
 ZSTD = "zstd"
 NONE = "none"
 
-_SCHEME = 1
-"""Counts up whenever the same library and level give other bytes than before: other blocks."""
+_SCHEME = {GZIP: 1, ZSTD: 2, NONE: 1}
+"""Counts up whenever the same library and level give other bytes than before: other blocks, other
+parameters.
+"""
 
 # ISA-L's level 3 gives other bytes on other processors, its level 0 no dictionary worth the name
 _LEVELS = {GZIP: range(1, 3), ZSTD: range(1, 20)}
@@ -51,12 +53,12 @@ class Method:
         if self.kind == GZIP:
             from isal import ISAL_VERSION
 
-            return f"{GZIP}-{self.level}/{_SCHEME}/isa-l-{ISAL_VERSION}"
+            return f"{GZIP}-{self.level}/{_SCHEME[GZIP]}/isa-l-{ISAL_VERSION}"
         if self.kind == ZSTD:
             if sys.version_info >= (3, 14):
                 from compression import zstd
             else:
                 from backports import zstd
 
-            return f"{ZSTD}-{self.level}/{_SCHEME}/zstd-{zstd.zstd_version}"
-        return f"{NONE}/{_SCHEME}"
+            return f"{ZSTD}-{self.level}/{_SCHEME[ZSTD]}/zstd-{zstd.zstd_version}"
+        return f"{NONE}/{_SCHEME[NONE]}"

@@ -17,16 +17,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from idpbuilder.errors import LocalError
-from idpbuilder.packing.codec import Piece
+from idpbuilder.packing.codec import Piece, codec_of
 from idpbuilder.packing.job import CANCELLED, Block, PackJob
 from idpbuilder.packing.layer import RawLayer
 from idpbuilder.packing.method import Method
+from idpbuilder.packing.spool import Shelf
 
 _MOST_THREADS = 16
 _AHEAD = 3
 """Blocks that may wait for their place, beside those that the threads have in hand."""
-_MEMORY = 32 * 1024 * 1024
-"""Bytes of the raw blocks that may be about, where blocks are large."""
+_MEMORY = 50 * 1024 * 1024
+"""Bytes that all which is about may take: with the rest of the process, 96 MiB."""
 _PATIENCE = 5.0
 """Seconds that `close` waits: a block of the slowest zstd level takes two."""
 
@@ -36,6 +37,7 @@ class _Line:
     """A job and what is about of it; guarded by the packer's lock."""
 
     job: PackJob
+    is_begun: bool = False
     is_reading: bool = False
     is_committing: bool = False
     ended: bool = False
@@ -44,7 +46,8 @@ class _Line:
 
 
 class Packer:
-    """Packs layers by `method` on `threads` threads: one a processor, and at most 16.
+    """Packs layers by `method` on `threads` threads: one a processor, at most 16, and no more than
+    there is memory for.
 
     Layers that are stored compressed stay as they are with `keep`. Spools lie in `folder`.
     `wake` is called, on a packing thread, after a blob grew and after a job ended; it must neither
@@ -64,6 +67,7 @@ class Packer:
         self._wake = wake
         self._keep = keep
         self._folder = folder
+        self._shelf = Shelf(folder)
         self._count = threads or min(_processors(), _MOST_THREADS)
         self._threads: list[threading.Thread] = []
         self._ready = threading.Condition()
@@ -72,6 +76,7 @@ class Packer:
         self._unread: list[_Line] = []
         self._busy = 0
         self._waiting = 0
+        self._memory = 0
         self._buffers: defaultdict[int, list[bytearray]] = defaultdict(list)
 
     def pack(self, layer: RawLayer) -> PackJob:
@@ -80,21 +85,8 @@ class Packer:
         It may have been begun without a diff ID: whoever has one now asks `PackJob.check`.
         Raises LocalError where this machine gives no thread.
         """
-        key = _key(layer)
-        # begun early, before anybody knew the layer's diff ID
-        line = self._lines.get(key) or self._lines.get(_place(layer))
-        if line is None:
-            if self._closing:
-                raise ValueError("the packer is closed")
-            self._start()
-            job = PackJob(
-                layer, self.method, keep=self._keep, folder=self._folder, cancel=self._forget
-            )
-            line = self._lines[key] = _Line(job)
-            with self._ready:
-                self._unread.append(line)
-                self._ready.notify()
-        return line.job
+        line = self._lines.get(self._key(layer)) or self._begun_early(layer)
+        return line.job if line is not None else self._begin(layer)
 
     def close(self) -> None:
         """Stop all work, end the threads and remove the spools. May be called twice.
@@ -112,8 +104,48 @@ class Packer:
             line.job.spool.fail(CANCELLED)
         self._lines.clear()
 
+    def _key(self, layer: RawLayer) -> tuple[object, ...]:
+        """What tells a job from another.
+
+        What is packed is a function of the diff ID; what is kept, of the file alone: another tool
+        may have packed the same layer into other bytes.
+        """
+        if layer.diff_id is None:
+            return _place(layer)
+        if self._keep and layer.stored:
+            return (layer.diff_id, *_place(layer))
+        return (layer.diff_id,)
+
+    def _begun_early(self, layer: RawLayer) -> _Line | None:
+        """The line of a job that began before anybody knew the layer's diff ID."""
+        line = self._lines.get(_place(layer))
+        if line is None or layer.diff_id is None:
+            return line
+        # it was hashed by one algorithm, and tells nothing of another's digest
+        return line if layer.diff_id.algorithm == "sha256" else None
+
+    def _begin(self, layer: RawLayer) -> PackJob:
+        if self._closing:
+            raise ValueError("the packer is closed")
+        self._start()
+        job = PackJob(
+            layer,
+            self.method,
+            keep=self._keep,
+            folder=self._folder,
+            shelf=self._shelf,
+            forget=self._forget,
+        )
+        line = self._lines[self._key(layer)] = _Line(job)
+        with self._ready:
+            self._unread.append(line)
+            self._ready.notify()
+        return job
+
     def _start(self) -> None:
-        while len(self._threads) < self._count:
+        # every thread that ever packs keeps some memory of its own, whatever the others do
+        most = max(1, min(self._count, _MEMORY // codec_of(self.method).in_hand))
+        while len(self._threads) < most:
             name = f"packing-{len(self._threads) + 1}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             try:
@@ -125,12 +157,13 @@ class Packer:
                 raise LocalError("no thread can be started", str(error), hint) from error
             self._threads.append(thread)
 
-    def _forget(self, job: PackJob) -> None:
-        line = self._lines.get(_key(job.layer))
+    def _forget(self, job: PackJob, why: str) -> None:
+        key = self._key(job.layer)
+        line = self._lines.get(key)
         if line is not None and line.job is job:
-            del self._lines[_key(job.layer)]
+            del self._lines[key]
             self._end(line)
-            job.spool.fail(CANCELLED)
+            job.spool.fail(why)
 
     def _work(self) -> None:
         while (taken := self._take()) is not None:
@@ -144,6 +177,7 @@ class Packer:
             finally:
                 with self._ready:
                     self._busy -= 1
+                    self._memory -= line.job.in_hand
                     self._buffers[len(buffer)].append(buffer)
                     self._ready.notify()
 
@@ -152,7 +186,8 @@ class Packer:
             while not self._closing:
                 line = self._next_line()
                 if line is not None:
-                    line.is_reading = True
+                    self._memory += self._cost(line)
+                    line.is_begun = line.is_reading = True
                     self._busy += 1
                     size = line.job.block_size
                     spare = self._buffers[size]
@@ -161,19 +196,24 @@ class Packer:
         return None
 
     def _next_line(self) -> _Line | None:
-        about = self._busy + self._waiting
+        if self._busy + self._waiting >= len(self._threads) + _AHEAD:
+            return None
         for line in self._unread:
             if not line.is_reading:
-                most = min(self._count + _AHEAD, _MEMORY // line.job.block_size)
-                return line if about < most else None
+                # where nothing is in hand, nothing would be given back either
+                fits = not self._busy or self._memory + self._cost(line) <= _MEMORY
+                return line if fits else None
         return None
+
+    def _cost(self, line: _Line) -> int:
+        """Bytes of memory that the next block of a line takes."""
+        return line.job.in_hand + (0 if line.is_begun else line.job.reading_memory)
 
     def _turn(self, line: _Line, buffer: memoryview) -> None:
         block = self._read(line, buffer)
-        if not self._is_over(line):
-            piece = line.job.pack(block)
-            if self._hand_in(line, block, piece):
-                self._commit(line)
+        # no name for what comes of it: it would be held while others' blocks are put away
+        if not self._is_over(line) and self._hand_in(line, block, line.job.pack(block)):
+            self._commit(line)
 
     def _read(self, line: _Line, buffer: memoryview) -> Block:
         block = None
@@ -183,8 +223,8 @@ class Packer:
         finally:
             with self._ready:
                 line.is_reading = False
-                if (block is None or block.is_last) and line in self._unread:
-                    self._unread.remove(line)
+                if block is None or block.is_last:
+                    self._is_read(line)
                 if line.ended:
                     line.job.close_reader()
                 self._ready.notify()
@@ -199,6 +239,7 @@ class Packer:
                 return False
             line.waiting[block.number] = piece, block.is_last
             self._waiting += 1
+            self._memory += _size(piece)
             if line.is_committing or line.next not in line.waiting:
                 return False
             line.is_committing = True
@@ -221,6 +262,7 @@ class Packer:
                 return None
             line.next += 1
             self._waiting -= 1
+            self._memory -= _size(taken[0])
             self._ready.notify()
             return taken
 
@@ -230,26 +272,33 @@ class Packer:
                 return
             line.ended = True
             self._waiting -= len(line.waiting)
+            self._memory -= sum(_size(piece) for piece, _ in line.waiting.values())
             line.waiting.clear()
-            if line in self._unread:
-                self._unread.remove(line)
+            self._is_read(line)
             if not line.is_reading:
                 line.job.close_reader()
             self._ready.notify_all()
         line.job.settle(error)
         self._tell()
 
+    def _is_read(self, line: _Line) -> None:
+        """Nobody reads on in this line; with the lock held, and perhaps not for the first time."""
+        if line in self._unread:
+            self._unread.remove(line)
+            if line.is_begun:
+                self._memory -= line.job.reading_memory
+
     def _tell(self) -> None:
         if not self._closing:
             self._wake()
 
 
-def _key(layer: RawLayer) -> tuple[object, ...]:
-    return _place(layer) if layer.diff_id is None else (layer.diff_id,)
-
-
 def _place(layer: RawLayer) -> tuple[object, ...]:
     return layer.region, layer.stored
+
+
+def _size(piece: Piece | None) -> int:
+    return 0 if piece is None else len(piece.data)
 
 
 def _processors() -> int:

@@ -1,4 +1,4 @@
-"""A blob that grows in a file without a name while others read it."""
+"""A blob that grows in a file without a name while others read it, and a shelf for small ones."""
 
 from __future__ import annotations
 
@@ -10,44 +10,117 @@ from typing import IO
 
 from idpbuilder.wire import BodyReader
 
+_SMALL = 1024 * 1024
+"""Bytes below which a blob is put on the shelf once it is whole."""
+_FULL = 64 * 1024 * 1024
+"""Bytes from which a file of the shelf takes no more: its room comes back only as a whole."""
+
+
+class _Board:
+    """A file of the shelf: where it ends, and how many places on it are taken."""
+
+    def __init__(self, folder: str | None) -> None:
+        self.file = _unnamed(folder)
+        self.size = 0
+        self.taken = 0
+
+
+class _Place:
+    """A blob's place on a board, until it is given back."""
+
+    def __init__(self, shelf: Shelf, board: _Board, offset: int) -> None:
+        self.offset = offset
+        self._shelf = shelf
+        self._board = board
+
+    def fileno(self) -> int:
+        return self._board.file.fileno()
+
+    def close(self) -> None:
+        """Give it back; once."""
+        self._shelf.take_back(self._board)
+
+
+class Shelf:
+    """Small blobs side by side in unlinked files: an image may have more layers than a process may
+    have files. For any thread.
+
+    A place is written once, so that whoever still reads it never sees another blob's bytes.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder
+        self._board: _Board | None = None
+        self._lock = threading.Lock()
+
+    def put(self, data: bytes) -> _Place:
+        """Take `data` up. Raises OSError."""
+        with self._lock:
+            board = self._board
+            if board is None or board.size >= _FULL:
+                board = self._board = _Board(self._folder)
+            place = _Place(self, board, board.size)
+            board.taken += 1
+            board.size += len(data)
+        try:
+            _write(board.file.fileno(), data, place.offset)
+        except OSError:
+            place.close()
+            raise
+        return place
+
+    def take_back(self, board: _Board) -> None:
+        """A place on `board` is free."""
+        with self._lock:
+            board.taken -= 1
+            if board.taken:
+                return
+            board.file.close()
+            if board is self._board:
+                self._board = None
+
 
 class Spool:
     """An unlinked temporary file in `folder` (the system's, where that is None), made when needed.
 
-    One thread appends, others read what is there. It ends whole by `finish`, or by `fail`.
+    One thread appends, others read what is there. It ends whole by `finish`, or by `fail`. What is
+    small then moves to the `shelf`.
     """
 
-    def __init__(self, folder: str | None = None) -> None:
+    def __init__(self, folder: str | None = None, shelf: Shelf | None = None) -> None:
         self.size = 0
         """Bytes that can be read."""
         self.finished = False
         """Whether no more will come."""
         self._folder = folder
+        self._shelf = shelf
         self._failure = ""
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes] | _Place | None = None
         # readers duplicate the descriptor, and closing it frees its number for another file
         self._lock = threading.Lock()
 
     def append(self, data: bytes) -> None:
         """Put `data` at the end. Raises OSError, also once the spool has failed."""
-        rest = memoryview(data)
         with self._lock:
             file = self._file
             if file is None:
-                file = self._file = self._make()
-            at = self.size
-            while rest:
-                count = os.pwrite(file.fileno(), rest, at)
-                at += count
-                rest = rest[count:]
-            self.size = at
+                self.check()
+                file = self._file = _unnamed(self._folder)
+            _write(file.fileno(), data, self.size)
+            self.size += len(data)
 
     def finish(self) -> None:
-        """All is there."""
+        """All is there. Raises OSError."""
+        with self._lock:
+            file = self._file
+            if file is not None and self._shelf is not None and self.size < _SMALL:
+                # who has begun to read reads on in the file that is closed here
+                self._file = self._shelf.put(os.pread(file.fileno(), self.size, 0))
+                file.close()
         self.finished = True
 
     def fail(self, reason: str) -> None:
-        """Nothing of it is worth anything: readers raise OSError, and its room is given back."""
+        """Nobody shall read it any more: readers raise OSError, and its room is given back."""
         with self._lock:
             self._failure = self._failure or reason
             file, self._file = self._file, None
@@ -64,27 +137,26 @@ class Spool:
         if self._failure:
             raise OSError(errno.ECANCELED, self._failure)
 
-    def duplicate(self) -> int:
-        """A descriptor of the file, owned by the caller. Raises OSError."""
+    def duplicate(self) -> tuple[int, int]:
+        """A descriptor, owned by the caller, and where in its file the blob begins.
+
+        Raises OSError.
+        """
         with self._lock:
             self.check()
             if self._file is None:
                 raise OSError(errno.ENOENT, "nothing was written yet")
-            return os.dup(self._file.fileno())
-
-    def _make(self) -> IO[bytes]:
-        import tempfile
-
-        self.check()
-        return tempfile.TemporaryFile(buffering=0, dir=self._folder)
+            begin = self._file.offset if isinstance(self._file, _Place) else 0
+            return os.dup(self._file.fileno()), begin
 
 
 class _SpoolReader:
-    __slots__ = ("_fd", "_position", "_spool")
+    __slots__ = ("_begin", "_fd", "_position", "_spool")
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._fd = -1
+        self._begin = 0
         self._position = 0
 
     def readinto(self, buffer: memoryview) -> int | None:
@@ -96,8 +168,8 @@ class _SpoolReader:
         if not available:
             return 0 if finished else None
         if self._fd < 0:
-            self._fd = spool.duplicate()
-        count = os.preadv(self._fd, [buffer[:available]], self._position)
+            self._fd, self._begin = spool.duplicate()
+        count = os.preadv(self._fd, [buffer[:available]], self._begin + self._position)
         self._position += count
         return count
 
@@ -124,3 +196,17 @@ class GrowingBody:
     def open(self) -> BodyReader:
         """A reader at the first byte. Raises OSError where the packing failed."""
         return self.spool.open()
+
+
+def _unnamed(folder: str | None) -> IO[bytes]:
+    import tempfile
+
+    return tempfile.TemporaryFile(buffering=0, dir=folder)
+
+
+def _write(fd: int, data: bytes, at: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        count = os.pwrite(fd, rest, at)
+        at += count
+        rest = rest[count:]
