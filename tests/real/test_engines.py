@@ -18,6 +18,7 @@ from tests.parts.programs import need
 from tests.real.command import Command
 
 FILES = {"one": b"1" * 300_000, "two": os.urandom(1 << 20)}
+BUILT_LATER = b"FROM scratch\nLABEL built=later\n"
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,63 @@ def test_every_tag_of_a_repository(
     done = command("many", "--all-tags", "--registry", place, DOCKER_HOST=docker.host)
     assert done.code == 0, done.err
     assert distribution.tags("all/many") == ["v1", "v2"]
+
+
+def test_every_tag_in_docker_comes_in_one_export_and_is_not_exported_again(
+    docker: Dockerd, distribution: Distribution, command: Command
+) -> None:
+    ids = [docker.build(f"once:v{at}", files={"tag": b"%d" % at, **FILES}) for at in range(3)]
+    place = f"{distribution.host}/once"
+    options = ("once", "--all-tags", "--registry", place, "--verbose")
+    first, again = (command(*options, DOCKER_HOST=docker.host) for _ in range(2))
+    assert (first.code, again.code) == (0, 0), first.err + again.err
+    assert (first.err.count("exporting"), again.err.count("exporting")) == (1, 0)
+    pushed = [config_in(distribution, "once/once", f"v{at}")["id"] for at in range(3)]
+    assert pushed == ids
+
+
+@pytest.mark.parametrize("service", [True, False])
+def test_every_tag_in_podman_comes_in_one_export(
+    service: bool, pod: Podman, distribution: Distribution, command: Command
+) -> None:
+    ids = [pod.build(f"some:v{at}", files={"tag": b"%d" % at, **FILES}) for at in range(3)]
+    folder = f"some-{service}".lower()
+    options = ("--all-tags", "--registry", f"{distribution.host}/{folder}", "--verbose")
+    variables = {"CONTAINER_HOST": pod.host} if service else pod.variables
+    done = command("some", *options, **variables)
+    assert done.code == 0, done.err
+    assert done.err.count("exporting") == 1
+    pushed = [config_in(distribution, f"{folder}/some", f"v{at}")["id"] for at in range(3)]
+    assert pushed == [f"sha256:{one}" for one in ids]
+
+
+def test_an_unchanged_image_of_podman_is_not_exported_again(
+    pod: Podman, distribution: Distribution, command: Command
+) -> None:
+    pod.build("known:v1", files=FILES)
+    options = ("known:v1", "--registry", f"{distribution.host}/known", "--verbose")
+    first, again = (command(*options, CONTAINER_HOST=pod.host) for _ in range(2))
+    assert (first.code, again.code) == (0, 0), first.err + again.err
+    assert (first.err.count("exporting"), again.err.count("exporting")) == (1, 0)
+
+
+def test_what_podman_pulled_is_not_taken_for_what_it_built(
+    pod: Podman, distribution: Distribution, command: Command
+) -> None:
+    pod.build("app:v1", files={"one": b"1"})
+    other = f"{distribution.host}/other/image:1"
+    pod.build(other, files={"two": b"2"})
+    pod.podman("push", "--tls-verify=false", other)
+    pod.podman("rmi", other)
+    pod.podman("pull", "--quiet", "--tls-verify=false", other)
+    place = f"{distribution.host}/chosen"
+    done = command("--registry", place, CONTAINER_HOST=pod.host)
+    assert done.code == 4, done.err
+    assert f"name one of them: `{other}`, `localhost/app:v1`" in done.err
+    pod.podman("build", "--quiet", "--pull=never", "-t", "new:v1", "-", stdin=BUILT_LATER)
+    done = command("--registry", place, CONTAINER_HOST=pod.host)
+    assert done.code == 0, done.err
+    assert distribution.tags("chosen/new") == ["v1"]
 
 
 def test_no_such_image_is_exit_4_and_names_where_was_looked(

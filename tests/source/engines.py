@@ -7,10 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from idpbuilder.image import Digest
-from idpbuilder.source.engines.exported import Access
+from idpbuilder.image import Digest, Manifest
+from idpbuilder.source import SourceImage
+from idpbuilder.source.engines import Access
 from idpbuilder.source.surroundings import Surroundings
 from idpbuilder.transport import CurlEngine, EngineSettings
+from tests.source.opened import content
 
 
 @dataclass(slots=True)
@@ -21,6 +23,7 @@ class Looker:
     variables: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     known: dict[Digest, bytes] = field(default_factory=dict)
+    tables: dict[str, bytes] = field(default_factory=dict)
     check: Callable[[], None] = lambda: None
 
     @contextmanager
@@ -43,5 +46,16 @@ class Looker:
                 self.known.get,
                 lambda diff_ids: None,
                 registry,
+                self.tables.get,
             )
             yield Access(surroundings, self.check, stack)
+
+    def remember(self, image: SourceImage) -> None:
+        """As after it was pushed."""
+        assert image.contents is not None
+        self.tables.update([image.contents])
+        for document in image.documents:
+            self.known[document.descriptor.digest] = document.data
+            if isinstance(document.content, Manifest):
+                config = document.content.config.digest
+                self.known[config] = content(image.blobs[config])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,37 @@ def test_nothing_that_is_no_archive_is_more_than_passed_over(
     path = tmp_path_factory.mktemp("rubbish") / "it"
     path.write_bytes(data)
     assert Watched(path, 512).told == []
+
+
+def header(size: int, *, extended: bool = False) -> bytes:
+    """A member's header with a size as GNU's tar writes what octal digits cannot say."""
+    member = tarfile.TarInfo("x/layer.tar")
+    member.type, member.size = tarfile.XHDTYPE if extended else tarfile.REGTYPE, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("size", [-512, -1, -(1 << 62)])
+def test_a_member_of_a_negative_size_ends_the_watch(size: int, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "it", {"a/layer.tar": RAW})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(RAW) + 512] + header(size) + whole)
+    assert len(Watched(path, 10_000).told) == 1
+
+
+@pytest.mark.parametrize("value", [b"9" * 4979, b"9" * 20, b"-512", b"1_0", b" 7", b""])
+def test_an_extended_header_with_a_size_of_no_file_ends_the_watch(
+    value: bytes, tmp_path: Path
+) -> None:
+    path = write_tar(tmp_path / "it", {"a/layer.tar": RAW})
+    record = b"%d size=%b\n" % (len(value) + 11, value)
+    padded = record.ljust(-(-len(record) // 512) * 512, b"\0")
+    path.write_bytes(header(len(record), extended=True) + padded + path.read_bytes())
+    assert Watched(path, 10_000).told == []
+
+
+def test_an_extended_header_has_the_last_word_about_the_size(tmp_path: Path) -> None:
+    record = b"%d size=%d\n" % (15, len(RAW))
+    padded = record.ljust(512, b"\0")
+    path = tmp_path / "it"
+    path.write_bytes(header(len(record), extended=True) + padded + header(0) + RAW)
+    assert Watched(path, 10_000).contents == [RAW]

@@ -9,7 +9,7 @@ import pytest
 from idpbuilder.errors import ImageNotFound, ImageUnreadable, UsageError
 from idpbuilder.image import Digest, Reference
 from idpbuilder.source.called import pushed, spellings
-from idpbuilder.source.engines.search import EngineQuery, FoundImage, detect, find_in_engines
+from idpbuilder.source.engines import EngineQuery, FoundImage, detect, find_in_engines
 from tests.parts.engine_api import SECOND, EngineApiServer, FakeImage
 from tests.source.engines import Looker
 
@@ -100,6 +100,46 @@ def test_a_digest_that_an_engine_has_for_everything_tells_nothing(looker: Looker
         "docker.io/library/debian:12", created=SECOND.format(5), digests=both, own_digest=DIGEST
     )
     assert detected(looker, debian, app).label == "localhost/app:v1"
+
+
+def kept(*tags: str, at: int, **rest: object) -> FakeImage:
+    """What podman tells of an image that was built there, or pulled for one platform."""
+    digests = tuple(f"{Reference.parse(tag).name}@{DIGEST}" for tag in tags)
+    return undated(*tags, created=SECOND.format(at), digests=digests, own_digest=DIGEST, **rest)
+
+
+def test_what_may_have_been_pulled_does_not_win_over_what_was_built(looker: Looker) -> None:
+    app = kept("localhost/app:v1", at=1, layers=("app",))
+    other = kept("reg.example.com/other:1", at=2, layers=("other",))
+    with pytest.raises(ImageNotFound) as caught:
+        detected(looker, app, other)
+    assert "built or pulled" in caught.value.why
+    assert caught.value.hint == "name one of them: `localhost/app:v1`, `reg.example.com/other:1`"
+
+
+def test_what_was_built_after_what_may_have_been_pulled_is_chosen(looker: Looker) -> None:
+    app = kept("localhost/app:v1", at=2, layers=("app",))
+    other = kept("reg.example.com/other:1", at=1, layers=("other",))
+    assert detected(looker, app, other).label == "localhost/app:v1"
+
+
+def test_where_nothing_is_known_to_be_built_the_latest_is_chosen(looker: Looker) -> None:
+    old = kept("reg.example.com/app:1", at=1, layers=("old",))
+    new = kept("reg.example.com/app:2", at=2, layers=("new",))
+    assert detected(looker, old, new).label == "reg.example.com/app:2"
+
+
+def test_nothing_is_pulled_from_a_name_below_localhost(looker: Looker) -> None:
+    digests = tuple(f"localhost/mine@{digest}" for digest in (DIGEST, OTHER_DIGEST))
+    mine = undated("localhost/mine:1", created=SECOND.format(2), digests=digests, own_digest=DIGEST)
+    app = kept("localhost/app:v1", at=1, layers=("app",))
+    assert detected(looker, mine, app).label == "localhost/mine:1"
+
+
+def test_what_was_built_on_a_base_that_may_have_been_pulled_is_chosen(looker: Looker) -> None:
+    base = kept("reg.example.com/base:1", at=5, layers=("base",))
+    app = kept("localhost/app:v1", at=1, layers=("base", "app"))
+    assert detected(looker, base, app).label == "localhost/app:v1"
 
 
 def test_an_engine_that_tells_what_it_pulled_is_believed(looker: Looker) -> None:

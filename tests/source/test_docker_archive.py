@@ -8,7 +8,7 @@ import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from idpbuilder.errors import ImageInvalid, ImageNotFound, PlatformNotFound, SourceError
 from idpbuilder.image import Digest, Manifest
 from idpbuilder.source import SourceImage, docker_archive, open_source
-from idpbuilder.source.images import open_spooled
+from idpbuilder.source.archive import read_archive
+from idpbuilder.source.images import read_archive_images
 from tests.parts.docker_archives import (
     SHAPES,
     Link,
@@ -471,6 +472,11 @@ def test_reading_many_images_can_be_stopped(tmp_path: Path) -> None:
         pytest.fail("the source was opened")
 
 
+def open_spooled(file: IO[bytes], ref: str) -> tuple[SourceImage, ...]:
+    archive = read_archive(file, "app:v1", file.fileno(), ignore)
+    return read_archive_images(archive, "app:v1", ref, None, ignore)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_spooled_archive_is_read_through_its_descriptor(tmp_path: Path, shape: str) -> None:
     spec = Saved(tags=("h.example/app:v1",))
@@ -478,7 +484,7 @@ def test_a_spooled_archive_is_read_through_its_descriptor(tmp_path: Path, shape:
     with archive.path.open("rb") as file:
         archive.path.unlink()
         file.seek(0, io.SEEK_END)
-        (image,) = open_spooled(file, "app:v1", "", None, ignore)
+        (image,) = open_spooled(file, "")
         assert image.label == "app:v1"
         assert {region.fd for region in image.blobs.values()} == {file.fileno()}
         for digest, region in image.blobs.items():
@@ -489,10 +495,10 @@ def test_a_spooled_archive_is_read_through_its_descriptor(tmp_path: Path, shape:
 def test_a_spooled_oci_archive_is_read_as_it_is(tmp_path: Path) -> None:
     layout = write_layout(tmp_path / "app", [ImageSpec(ref="v1")])
     with write_archive(tmp_path / "image.tar", layout).open("rb") as file:
-        (image,) = open_spooled(file, "app:v1", "v1", None, ignore)
+        (image,) = open_spooled(file, "v1")
         assert not image.repack
         with pytest.raises(ImageNotFound, match="no image `v2` in `app:v1`"):
-            open_spooled(file, "app:v1", "v2", None, ignore)
+            open_spooled(file, "v2")
 
 
 def test_an_empty_spool_is_no_image(tmp_path: Path) -> None:
@@ -501,7 +507,7 @@ def test_an_empty_spool_is_no_image(tmp_path: Path) -> None:
         (tmp_path / "empty").open("rb") as file,
         pytest.raises(ImageInvalid, match="it is empty"),
     ):
-        open_spooled(file, "app:v1", "", None, ignore)
+        open_spooled(file, "")
 
 
 @given(place=st.integers(0, 20_000), value=st.integers(0, 255), shape=st.sampled_from(SHAPES))

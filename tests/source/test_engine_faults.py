@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from idpbuilder.errors import Interrupted, LocalError, PlatformNotFound, PushError, SourceError
-from idpbuilder.image import Digest, Manifest, Platform
-from idpbuilder.source.engines.exported import Access
-from idpbuilder.source.engines.search import EngineQuery, FoundImage, detect, find_in_engines
+from idpbuilder.image import Manifest, Platform
+from idpbuilder.source.engines import Access, EngineQuery, FoundImage, detect, find_in_engines
 from tests.parts.engine_api import EngineApiServer, FakeImage
 from tests.source.engines import Looker
 
@@ -50,40 +49,6 @@ def test_an_image_is_exported_whole(looker: Looker, tmp_path: Path) -> None:
         config = image.blobs[content.config.digest]
         assert config.fd is not None
         assert os.pread(config.fd, config.size, config.offset) == APP.config
-
-
-def test_a_known_image_stays_in_the_engine_until_it_is_needed(
-    looker: Looker, tmp_path: Path
-) -> None:
-    looker.known[Digest.parse(APP.id)] = APP.config
-    with (
-        EngineApiServer(tmp_path / "s", [APP]) as server,
-        looker.access(DOCKER_HOST=server.host) as access,
-    ):
-        image = find(access).source(None)
-        assert not any("/images/get" in path for path in server.requests)
-        assert list(image.blobs) == [Digest.parse(APP.id)]
-        assert image.export is not None
-        exported = image.export()
-        assert (exported.label, exported.names) == (image.label, image.names)
-        one, other = image.root.content, exported.root.content
-        assert isinstance(one, Manifest)
-        assert isinstance(other, Manifest)
-        assert one.config == other.config
-        assert [layer.digest for layer in one.layers] == [layer.digest for layer in other.layers]
-        assert set(exported.blobs) == {Digest.parse(text) for text in (APP.id, *APP.diff_ids)}
-
-
-@pytest.mark.parametrize("config", [b"{}", b"no json", b'{"rootfs": {"diff_ids": ["x"]}}'])
-def test_what_is_remembered_wrongly_is_exported(
-    config: bytes, looker: Looker, tmp_path: Path
-) -> None:
-    looker.known[Digest.parse(APP.id)] = config
-    with (
-        EngineApiServer(tmp_path / "s", [APP]) as server,
-        looker.access(DOCKER_HOST=server.host) as access,
-    ):
-        assert find(access).source(None).export is None
 
 
 def test_an_engine_that_dies_in_mid_export(looker: Looker, tmp_path: Path) -> None:
@@ -233,7 +198,7 @@ def test_a_socket_at_which_nobody_listens(looker: Looker, tmp_path: Path) -> Non
 def test_a_full_disk_is_told_with_the_way_out(
     looker: Looker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("idpbuilder.source.engines.exported._LIMIT", 1000)
+    monkeypatch.setattr("idpbuilder.source.engines.fetched._LIMIT", 1000)
     with (
         EngineApiServer(tmp_path / "s", [APP]) as server,
         looker.access(DOCKER_HOST=server.host) as access,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from idpbuilder.errors import ImageUnreadable, Interrupted
+from idpbuilder.image import Digest
+from idpbuilder.source.engines import EngineQuery, FoundImage, detect, find_in_engines
 from idpbuilder.source.engines.engine import EngineTrouble
 from idpbuilder.source.engines.podman import PodmanCommand
-from idpbuilder.source.engines.search import EngineQuery, FoundImage, detect, find_in_engines
 from tests.parts.engine_api import FakeImage
 from tests.source.engines import Looker
 
@@ -63,6 +65,17 @@ def test_an_image_is_found_and_saved_by_its_id(looker: Looker) -> None:
         "image inspect -- app:v1",
         f"save --quiet --format docker-archive {APP.id[7:]}",
     ]
+
+
+def test_several_images_are_saved_by_one_command(looker: Looker) -> None:
+    write_podman(looker.home)
+    podman = PodmanCommand({"PATH": str(looker.home / "bin")}, lambda: None).connect()
+    stream = io.BytesIO()
+    podman.export([Digest.parse(APP.id)] * 2, None, stream)
+    assert stream.getvalue() == APP.archive()
+    options = "--quiet --format docker-archive --multi-image-archive"
+    asked = (looker.home / "asked").read_text().splitlines()
+    assert asked == [f"save {options} {APP.id[7:]} {APP.id[7:]}"]
 
 
 def test_detection_asks_the_command_last(looker: Looker) -> None:

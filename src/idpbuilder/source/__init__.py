@@ -101,10 +101,10 @@ class _Opening:
 
     def _by_name(self, name: str, transport: str) -> tuple[SourceImage, ...]:
         """What is no path is the name of an image in an engine."""
-        from idpbuilder.source.engines import EngineQuery, find_in_engines
+        from idpbuilder.source.engines import EngineQuery, find_in_engines, sources
 
         found = find_in_engines(EngineQuery(name, transport, self.all_tags), self._access())
-        return tuple(one.source(self.platform) for one in found)
+        return sources(found, self.platform)
 
     def _access(self) -> Access:
         from idpbuilder.source.engines import Access

@@ -22,8 +22,10 @@ _LAYER = re.compile(r"(?:.*/)?(?:([0-9a-f]{64})(?:\.tar)?|layer\.tar)\Z")
 _LEAST = 64 * 1024
 _HEADER = tarfile.BLOCKSIZE
 _PAX_LIMIT = 64 * 1024
-_PAX_SIZE = re.compile(rb"^[0-9]+ size=([0-9]+)\n", re.MULTILINE)
-_PAX_PATH = re.compile(rb"^[0-9]+ path=([^\n]*)\n", re.MULTILINE)
+_PAX_SIZE = re.compile(rb"^[0-9]{1,6} size=([^\n]*)\n", re.MULTILINE)
+_PAX_PATH = re.compile(rb"^[0-9]{1,6} path=([^\n]*)\n", re.MULTILINE)
+_LENGTH = re.compile(rb"[0-9]{1,19}\Z")
+"""A file's size in bytes: what has more digits is no file's."""
 
 
 class Arriving:
@@ -50,16 +52,24 @@ class Arriving:
                 )
             except (tarfile.HeaderError, OSError):
                 # the archive's end, or nothing that could be understood
-                self._enough = sys.maxsize
+                self._stop()
                 return
             start = self._next + _HEADER
             length = header.size if self._size is None else self._size
+            if length < 0:
+                # whoever follows it walks backwards, for ever
+                self._stop()
+                return
             if size < start + length:
                 self._enough = start + length
                 return
-            self._take(header, start, length)
             self._next = start + -(-length // _HEADER) * _HEADER
             self._enough = self._next + _HEADER
+            self._take(header, start, length)
+
+    def _stop(self) -> None:
+        """Look at nothing any more."""
+        self._enough = sys.maxsize
 
     def _take(self, header: tarfile.TarInfo, start: int, length: int) -> None:
         if header.type == tarfile.XHDTYPE:
@@ -73,6 +83,9 @@ class Arriving:
 
     def _take_pax(self, records: bytes) -> None:
         size, path = _PAX_SIZE.search(records), _PAX_PATH.search(records)
+        if size and not _LENGTH.match(size[1]):
+            self._stop()
+            return
         self._size = int(size[1]) if size else None
         self._name = path[1].decode("utf-8", "surrogateescape") if path else ""
 

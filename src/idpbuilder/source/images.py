@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from idpbuilder.errors import ImageInvalid, PlatformNotFound
-from idpbuilder.image import Digest, Index, InvalidValue, Manifest, Platform, parse_document
-from idpbuilder.image.manifest import DOCUMENT_LIMIT
+from idpbuilder.image import (
+    Descriptor,
+    Digest,
+    Index,
+    InvalidValue,
+    Manifest,
+    Platform,
+    parse_document,
+)
+from idpbuilder.image.manifest import DOCUMENT_LIMIT, INDEX_TYPES, MANIFEST_TYPES
 from idpbuilder.source.choice import choose, platforms
 from idpbuilder.source.entries import Candidate, candidates
 from idpbuilder.source.files import (
@@ -26,19 +34,70 @@ from idpbuilder.source.tree import Tree
 if TYPE_CHECKING:
     from idpbuilder.source.archive import Archive
 
+_DOCUMENT_TYPES: Final = MANIFEST_TYPES | INDEX_TYPES
+_SEARCH_LIMIT: Final = 10_000
+"""Documents below one root that are searched: as many as are ever read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a layout or an archive lists: nothing is read yet but what lists it.
+
+    With `repack` raw layers are packed on the way; `stored` tells how the files of layers are
+    compressed that are named by their diff IDs.
+    """
+
+    tree: Tree
+    found: tuple[Candidate, ...]
+    repack: bool = False
+    stored: Mapping[Digest, str] = field(default_factory=dict)
+
+    def images(self, text: str, platform: Platform | None) -> tuple[SourceImage, ...]:
+        """All of them. Raises ImageUnreadable, ImageInvalid, PlatformNotFound."""
+        images = images_in(self.tree, self.found, text, platform)
+        return tuple(self._repacked(image) for image in images) if self.repack else images
+
+    def of(self, digest: Digest) -> Listing:
+        """The one that `digest` is the root of, or else a manifest or a config below; or none.
+
+        Raises ImageInvalid.
+        """
+        found = [one for one in self.found if one.descriptor.digest == digest]
+        found = found or [one for one in self.found if self._holds(one.descriptor, digest)]
+        return replace(self, found=tuple(found[:1]))
+
+    def _holds(self, root: Descriptor, wanted: Digest) -> bool:
+        seen: set[Digest] = set()
+        waiting = [root]
+        while waiting and len(seen) < _SEARCH_LIMIT:
+            descriptor = waiting.pop()
+            document = self.tree.document(descriptor) if descriptor.digest not in seen else None
+            seen.add(descriptor.digest)
+            content = document.content if document else None
+            config = content.config.digest if isinstance(content, Manifest) else None
+            if wanted in (descriptor.digest, config):
+                return True
+            if isinstance(content, Index):
+                waiting += [one for one in content.manifests if one.media_type in _DOCUMENT_TYPES]
+        return False
+
+    def _repacked(self, image: SourceImage) -> SourceImage:
+        content = image.root.content
+        layers = content.layers if isinstance(content, Manifest) else ()
+        stored = self.stored
+        here = {one.digest: stored[one.digest] for one in layers if one.digest in stored}
+        return replace(image, repack=True, stored=here)
+
 
 def read_layout(
-    files: Files, text: str, ref: str, platform: Platform | None, *, repack: bool = False
+    files: Files, text: str, ref: str, platform: Platform | None
 ) -> tuple[SourceImage, ...]:
     """The images of the OCI layout in `files`, or the one that `ref` names.
 
-    `text` is what the user typed; `repack` goes into each image. Raises ImageNotFound,
-    ImageUnreadable, ImageInvalid, PlatformNotFound.
+    `text` is what the user typed. Raises ImageNotFound, ImageUnreadable, ImageInvalid,
+    PlatformNotFound.
     """
-    check_layout(files)
-    found = candidates(_index(files), files.path, ref)
-    images = images_in(Tree(files), found, text, platform)
-    return tuple(replace(image, repack=True) for image in images) if repack else images
+    return _listed_in_layout(files, ref).images(text, platform)
 
 
 def read_archive_images(
@@ -46,13 +105,20 @@ def read_archive_images(
 ) -> tuple[SourceImage, ...]:
     """The images in an archive of either form, or the one that `ref` names.
 
+    `check` is called between the images and may raise. Raises what `read_layout` does.
+    """
+    return list_archive(archive, ref, check).images(text, platform)
+
+
+def list_archive(archive: Archive, ref: str, check: Callable[[], None]) -> Listing:
+    """What an archive of either form lists, or the one image that `ref` names.
+
     What Docker has saved since version 25 has both forms: there the layout counts, and the raw
-    layers are to be packed. `check` is called between the images and may raise. Raises what
-    `read_layout` does.
+    layers are to be packed. Raises ImageNotFound, ImageUnreadable, ImageInvalid.
     """
     saved_by_docker = MANIFEST_FILE in archive.members
     if INDEX_FILE in archive.members:
-        return read_layout(archive, text, ref, platform, repack=saved_by_docker)
+        return replace(_listed_in_layout(archive, ref), repack=saved_by_docker)
     if not saved_by_docker:
         why = f"the tar archive holds no `{INDEX_FILE}` and no `{MANIFEST_FILE}`"
         raise no_image(archive.path, why)
@@ -60,8 +126,7 @@ def read_archive_images(
 
     saved = read_saved(archive, ref, check)
     found = candidates(saved.index, archive.path, "")
-    images = images_in(Tree(saved, saved.made), found, text, platform)
-    return tuple(_repacked(image, saved.stored) for image in images)
+    return Listing(Tree(saved, saved.made), found, True, saved.stored)
 
 
 def check_form(archive: Archive, form: str) -> None:
@@ -78,20 +143,6 @@ def check_form(archive: Archive, form: str) -> None:
         raise ImageInvalid(what, f"it holds no `{wanted}`", f"name it as `{other}:{archive.path}`")
 
 
-def open_spooled(
-    file: IO[bytes], label: str, ref: str, platform: Platform | None, check: Callable[[], None]
-) -> tuple[SourceImage, ...]:
-    """The images in the archive `file`, an uncompressed tar of either form that has no name.
-
-    `label` is what the user knows it by. Regions are read through the descriptor of `file`, which
-    the caller keeps open for as long as they are used. Raises what `read_archive_images` does.
-    """
-    from idpbuilder.source.archive import read_archive
-
-    archive = read_archive(file, label, file.fileno(), check)
-    return read_archive_images(archive, label, ref, platform, check)
-
-
 def images_in(
     tree: Tree, found: tuple[Candidate, ...], text: str, platform: Platform | None
 ) -> tuple[SourceImage, ...]:
@@ -103,6 +154,11 @@ def images_in(
         found = tuple(_for_platform(tree, found, platform))
     labels = [text] if len(found) == 1 else [_label(one, text) for one in found]
     return tuple(_image(tree, one, label) for one, label in zip(found, labels, strict=True))
+
+
+def _listed_in_layout(files: Files, ref: str) -> Listing:
+    check_layout(files)
+    return Listing(Tree(files), candidates(_index(files), files.path, ref))
 
 
 def _index(files: Files) -> Index:
@@ -140,13 +196,6 @@ def _image(tree: Tree, one: Candidate, label: str) -> SourceImage:
     documents, blobs = tree.whole(one.descriptor)
     there = platforms(tree, one.descriptor)
     return SourceImage(label, one.names, one.tag, documents, blobs, there, refused=one.refused)
-
-
-def _repacked(image: SourceImage, stored: Mapping[Digest, str]) -> SourceImage:
-    content = image.root.content
-    layers = content.layers if isinstance(content, Manifest) else ()
-    here = {one.digest: stored[one.digest] for one in layers if one.digest in stored}
-    return replace(image, repack=True, stored=here)
 
 
 def _label(one: Candidate, text: str) -> str:

@@ -30,11 +30,11 @@ class SourceImage:
     Where `repack` is set its raw layers are packed on the way: it comes out of an engine or
     `docker save`. A layer there may be named by its diff ID though its file is compressed: `stored`
     says how. An image whose layers are still in its engine, or in an archive that was not unpacked,
-    has no regions for them yet: `export` fetches them, and gives the image with them. It raises
-    what opening a source does.
+    has no regions for them yet: `export` fetches them, once, and gives the image with them. It
+    raises what opening a source does.
     `refused` says why what the image is called cannot be used as its name, "" where it can.
-    `contents` is what the archive that it was read from is remembered under once it is pushed, and
-    the archive's table of contents; None where nothing is to be remembered.
+    `contents` is what the archive that it was read from, or the engine's image, is remembered under
+    once it is pushed, and its table of contents; None where nothing is to be remembered.
     """
 
     label: str

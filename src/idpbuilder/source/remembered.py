@@ -14,17 +14,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from idpbuilder.errors import ImageChanged, SourceError
-from idpbuilder.image import Descriptor, Digest, InvalidValue, Manifest, Platform
-from idpbuilder.image.manifest import DOCUMENT_LIMIT
+from idpbuilder.image import InvalidValue, Platform
 from idpbuilder.source.archive import Identity, identify, open_archive
-from idpbuilder.source.contents import VERSION, Contents, describe, parse_contents
-from idpbuilder.source.files import blob_name, shown
-from idpbuilder.source.images import check_form, images_in, read_archive_images
+from idpbuilder.source.contents import VERSION, describe, parse_contents
+from idpbuilder.source.files import shown
+from idpbuilder.source.images import check_form, read_archive_images
+from idpbuilder.source.known import KnownTree
 from idpbuilder.source.model import SourceImage
 from idpbuilder.source.surroundings import Surroundings
-from idpbuilder.source.temporary import put, temporary_file
-from idpbuilder.source.tree import Tree
-from idpbuilder.wire import Region
+from idpbuilder.source.temporary import temporary_file
 
 Narrow = Callable[[tuple[SourceImage, ...]], tuple[SourceImage, ...]]
 
@@ -104,33 +102,21 @@ class ArchiveSource:
         asked = self._asked
         try:
             contents = parse_contents(data, asked.path, identity.size)
-            tree = _Remembered(asked.path, contents, surroundings.known)
-            images = self._narrow(_images(tree, contents, asked.text))
+            tree = KnownTree(asked.path, contents, surroundings.known)
+            images = self._narrow(tree.images(asked.text))
             if contents.regions is not None:
                 surroundings.note(f"`{asked.path}` is known: its members are not read")
                 return images
-            configs = {one: tree.needed(one) for image in images for one in _configs(image)}
+            # in one file, for an archive may have more configs than a process has files
+            what = f"the configs of {shown(asked.path)}"
+            file = temporary_file(self._stack, what)
+            images = tuple(tree.with_configs_alone(image, file, what) for image in images)
         except (InvalidValue, SourceError):
             # whatever is wrong with what is remembered, the archive knows better
             return None
         surroundings.note(f"`{asked.path}` is known: it is not unpacked until a layer is sent")
-        kept = self._kept(configs)
-        return tuple(self._deferred(image, kept, asked.key(identity)) for image in images)
-
-    def _deferred(self, image: SourceImage, kept: dict[Digest, Region], key: str) -> SourceImage:
-        configs = {one.digest: kept[one.digest] for one in _configs(image)}
-        return replace(image, blobs=configs, export=partial(self._unpacked, image, key))
-
-    def _kept(self, configs: dict[Descriptor, bytes]) -> dict[Digest, Region]:
-        """The configs in one file, for an archive may have more of them than a process has files.
-
-        Raises LocalError.
-        """
-        what = f"the configs of {shown(self._asked.path)}"
-        file = temporary_file(self._stack, what)
-        return {
-            one.digest: put(file, self._asked.path, data, what) for one, data in configs.items()
-        }
+        key = asked.key(identity)
+        return tuple(replace(image, export=partial(self._unpacked, image, key)) for image in images)
 
     def _unpacked(self, image: SourceImage, key: str) -> SourceImage:
         """The same image with its layers. Raises ImageChanged where it is not there any more."""
@@ -148,57 +134,3 @@ class ArchiveSource:
             f"it does not hold {wanted} any more",
             "let nothing write to the archive, then push again",
         )
-
-
-class _Remembered(Tree):
-    """What is known of an archive without reading all of it.
-
-    Where blobs have no place yet a layer's region says only how large it is.
-    """
-
-    def __init__(
-        self, path: str, contents: Contents, known: Callable[[Digest], bytes | None]
-    ) -> None:
-        regions = contents.regions or {}
-        super().__init__(_Places(path, {blob_name(one): at for one, at in regions.items()}))
-        self._placed = contents.regions is not None
-        self._known = known
-
-    def region(self, descriptor: Descriptor) -> Region | None:
-        return super().region(descriptor) if self._placed else Region("", 0, descriptor.size)
-
-    def content(self, descriptor: Descriptor, limit: int = DOCUMENT_LIMIT) -> bytes | None:
-        if self._placed:
-            data = super().content(descriptor, limit)
-            if data is not None:
-                return data
-        return self.needed(descriptor)
-
-    def needed(self, descriptor: Descriptor) -> bytes:
-        """The remembered content. Raises ImageInvalid where there is none."""
-        data = self._known(descriptor.digest)
-        if data is None or len(data) != descriptor.size:
-            raise self.invalid(f"{descriptor.digest} is not remembered")
-        return data
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    path: str
-    regions: dict[str, Region]
-
-    def find(self, name: str) -> Region | None:
-        return self.regions.get(name)
-
-
-def _images(tree: Tree, contents: Contents, text: str) -> tuple[SourceImage, ...]:
-    found = images_in(tree, tuple(one for one, _ in contents.images), text, None)
-    return tuple(
-        replace(image, repack=contents.repack, stored=stored)
-        for image, (_, stored) in zip(found, contents.images, strict=True)
-    )
-
-
-def _configs(image: SourceImage) -> list[Descriptor]:
-    manifests = [one.content for one in image.documents if isinstance(one.content, Manifest)]
-    return [manifest.config for manifest in manifests]

@@ -1,4 +1,4 @@
-"""What a source may need of its surroundings to look into container engines."""
+"""What a source may need of its surroundings: engines to look into, and what is remembered."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Surroundings:
     the verified content of a digest where it is remembered. `early` says who is told of an image's
     layers while they arrive, None for nobody; it is asked with the image's diff IDs, none where
     they are not known yet. `registry` (`host[:port]`) is where the image will go, None where its
-    own name says so. `table` gives what is remembered of an archive, None where nothing is to be
-    remembered at all; `forget` is told of what turned out to be wrong.
+    own name says so. `table` gives what is remembered of an archive or of an engine's image, None
+    where nothing is to be remembered at all; `forget` is told of what turned out to be wrong.
     """
 
     engine: Engine

@@ -82,6 +82,11 @@ class EngineApi:
         """Whether one of its images may serve several platforms."""
         return self._version >= _PLATFORM_SINCE
 
+    @property
+    def dialect(self) -> str:
+        """The version of the API: Docker's exports have other forms since some of them."""
+        return f"API {_spelt(self._version)}"
+
     def images(self) -> list[Listed]:
         """The images that it has, dangling ones too. Raises EngineTrouble."""
         value = _decoded(self._good(self._one(self._versioned("/images/json"))))
@@ -106,14 +111,14 @@ class EngineApi:
         answers = self._all([self._versioned(f"/images/{one}/json") for one in ids])
         return [self._details(answer) for answer in answers if answer.status != 404]
 
-    def export(self, image_id: Digest, platform: Platform | None, sink: Sink) -> None:
-        """Write the image, as `docker save` does, to `sink`.
+    def export(self, ids: Sequence[Digest], platform: Platform | None, sink: Sink) -> None:
+        """Write the images, as `docker save` does, to `sink`.
 
         Raises EngineTrouble, and the OSError that `sink` raised.
         """
-        query = {"names": str(image_id)}
+        query = [("names", str(one)) for one in ids]
         if platform is not None and self.chooses_platforms:
-            query["platform"] = json.dumps(_as_json(platform))
+            query.append(("platform", json.dumps(_as_json(platform))))
         request = self._versioned(f"/images/get?{urlencode(query)}", sink)
         (done,) = self._move([request])
         failure = done.failure

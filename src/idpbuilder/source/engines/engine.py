@@ -61,6 +61,10 @@ class ContainerEngine(Protocol):
     def chooses_platforms(self) -> bool:
         """Whether one of its images may serve several platforms."""
 
+    @property
+    def dialect(self) -> str:
+        """What it speaks: exports of one image are the same as long as that is."""
+
     def images(self) -> list[Listed]:
         """The images that it has, dangling ones too."""
 
@@ -70,8 +74,8 @@ class ContainerEngine(Protocol):
     def inspect_all(self, ids: Sequence[Digest]) -> list[Details]:
         """The images with these IDs, in this order; those that are gone meanwhile are left out."""
 
-    def export(self, image_id: Digest, platform: Platform | None, sink: Sink) -> None:
-        """Write the image, as `docker save` does, to `sink`. What that raises is raised."""
+    def export(self, ids: Sequence[Digest], platform: Platform | None, sink: Sink) -> None:
+        """Write the images, as `docker save` does, to `sink`. What that raises is raised."""
 
 
 def listed(value: object) -> Listed | None:

@@ -1,50 +1,26 @@
-"""Images in container engines: what is known of them, and how they become sources."""
+"""Images in container engines, and how they become sources.
+
+What is remembered of an image, under its ID, stands in for its export until a layer is needed.
+"""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO
 
-from idpbuilder.errors import ImageUnreadable, PlatformNotFound
-from idpbuilder.image import Descriptor, Digest, InvalidValue, Manifest, Platform, Reference
-from idpbuilder.image.layer import RAW_DOCKER_LAYER
-from idpbuilder.image.manifest import DOCKER_MANIFEST, parse_document, parse_object
-from idpbuilder.source.arriving import Arriving
-from idpbuilder.source.docker_archive import CONFIG_TYPE
-from idpbuilder.source.engines.engine import (
-    Check,
-    ContainerEngine,
-    Details,
-    EngineTrouble,
-    sentence,
-)
-from idpbuilder.source.engines.places import Place
+from idpbuilder.errors import PlatformNotFound, SourceError
+from idpbuilder.image import Digest, Manifest, Platform, Reference
+from idpbuilder.source.contents import VERSION, describe, parse_contents
+from idpbuilder.source.engines.engine import Details
+from idpbuilder.source.engines.fetched import Holder, export_name
 from idpbuilder.source.files import invalid
-from idpbuilder.source.model import Document, SourceImage
-from idpbuilder.source.surroundings import Surroundings
-from idpbuilder.source.temporary import no_room, put, temporary_file, write_all
-
-_LIMIT = 1024**4
-"""Bytes of the largest export that is taken, as of the largest archive that is spooled."""
-_AT_ONCE = 512 * 1024
-_PIECES = 512
-_TAR_BLOCK = 512
-_TAIL = 64 * 1024
-_LOOK = "look into the engine's log, and try again"
-_ERROR_MARK = b'{"errorDetail"'
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What it takes to look into engines. `stack` closes the files of exported images."""
-
-    surroundings: Surroundings
-    check: Check
-    stack: ExitStack
+from idpbuilder.source.images import list_archive
+from idpbuilder.source.known import KnownTree
+from idpbuilder.source.model import SourceImage
+from idpbuilder.source.temporary import temporary_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +33,7 @@ class FoundImage:
     label: str
     names: tuple[Reference, ...]
     details: Details
-    place: Place
-    holder: ContainerEngine
-    access: Access
+    holder: Holder
     reason: str = ""
 
     @property
@@ -67,179 +41,136 @@ class FoundImage:
         """What the engine calls it: its config's digest, or its manifest's."""
         return self.details.id
 
-    @property
-    def diff_ids(self) -> tuple[Digest, ...]:
-        """Its raw layers, base first."""
-        return self.details.diff_ids
-
     def source(self, platform: Platform | None) -> SourceImage:
-        """The image as a source: still in its engine where its config is remembered, else exported.
+        """The image as a source. Raises what `sources` does."""
+        return sources([self], platform)[0]
 
-        Raises ImageUnreadable where the engine fails, ImageInvalid where what it exports is no
-        image, PlatformNotFound, and LocalError where there is no room for the export.
-        """
-        self._check_platform(platform)
-        config = self.access.surroundings.known(self.image_id)
-        deferred = self._deferred(config, platform) if config is not None else None
-        return deferred or self._exported(platform)
-
-    def _check_platform(self, platform: Platform | None) -> None:
+    def check_platform(self, platform: Platform | None) -> None:
+        """Raise PlatformNotFound where the engine says that it is one for another."""
         there = self.details.platform
-        if platform is None or there is None or self.holder.chooses_platforms:
+        if platform is None or there is None or self.holder.engine.chooses_platforms:
             return
         if not platform.offered_by(there):
             raise PlatformNotFound(
                 f"`{self.label}` has no image for `{platform}`", hint=f"there is `{there}`"
             )
 
+    def called(self, image: SourceImage) -> SourceImage:
+        """`image`, which is this one, by the name that the user knows it by."""
+        return replace(image, label=self.label, names=self.names, tag="", refused="")
+
+
+def sources(found: Sequence[FoundImage], platform: Platform | None) -> tuple[SourceImage, ...]:
+    """The images, which one engine has, as sources: those still in it that are remembered.
+
+    Raises ImageUnreadable where the engine fails, ImageInvalid where what it exports is no image,
+    PlatformNotFound, and LocalError where there is no room for the export.
+    """
+    for one in found:
+        one.check_platform(platform)
+    return _Sources(found, platform).images()
+
+
+class _Sources:
+    """Images of one engine; each is exported at most once, and what is exported is kept."""
+
+    def __init__(self, found: Sequence[FoundImage], platform: Platform | None) -> None:
+        self._found = {one.image_id: one for one in found}
+        self._holder = found[0].holder
+        self._surroundings = self._holder.access.surroundings
+        self._platform = platform
+        self._exported: dict[Digest, SourceImage] = {}
+        self._was_needed = False
+        self._configs: IO[bytes] | None = None
+
+    def images(self) -> tuple[SourceImage, ...]:
+        """All of them, in order."""
+        known = [(one.image_id, self._known(one)) for one in self._found.values()]
+        self._export([image_id for image_id, image in known if image is None])
+        return tuple(image or self._exported[image_id] for image_id, image in known)
+
     # -- still in the engine
 
-    def _deferred(self, config: bytes, platform: Platform | None) -> SourceImage | None:
-        """The image by its config alone; None where `config` is not what it should be."""
+    def _known(self, one: FoundImage) -> SourceImage | None:
+        """The image by what is remembered of it; None where that is not all. Raises LocalError."""
+        table = self._surroundings.table
+        data = table(self._key(one)) if table is not None else None
+        if data is None:
+            return None
         try:
-            value = parse_object(config)
-        except InvalidValue:
+            # nothing of an export lies in a file that would still be there
+            contents = parse_contents(data, one.label, 0)
+            tree = KnownTree(one.label, contents, self._surroundings.known)
+            (image,) = tree.images(one.label)
+            if contents.regions is not None or not self._is_of(one, image):
+                return None
+            image = tree.with_configs_alone(image, self._file(), export_name(one.label))
+        except (ValueError, SourceError):
+            # whatever is wrong with what is remembered, the engine knows better
             return None
-        rootfs, there = value.get("rootfs"), Platform.of(value)
-        diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-        # an engine that calls images by their manifests has something else under this digest
-        if diff_ids != [str(one) for one in self.diff_ids]:
-            return None
-        if platform is not None and not platform.offered_by(there):
-            return None
-        document = _manifest(self.image_id, len(config), self.diff_ids, there)
-        self.access.surroundings.note(
-            f"`{self.label}` is known: its layers stay in the engine until one is sent"
+        self._surroundings.note(
+            f"`{one.label}` is known: its layers stay in the engine until one is sent"
         )
-        return SourceImage(
-            self.label,
-            self.names,
-            "",
-            (document,),
-            {self.image_id: put(self._temporary(), self.label, config, self._export_name)},
-            (there,) if there else (),
-            repack=True,
-            export=lambda: self._exported(platform),
-        )
+        return replace(one.called(image), export=partial(self._needed, one.image_id))
+
+    def _key(self, one: FoundImage) -> str:
+        platform = str(self._platform) if self._platform else ""
+        identity = f"engine image {one.image_id}"
+        return json.dumps([VERSION, identity, self._holder.engine.dialect, platform])
+
+    def _is_of(self, one: FoundImage, image: SourceImage) -> bool:
+        if self._platform is not None and self._holder.engine.chooses_platforms:
+            # then it is a part of the image, which does not tell of which
+            return True
+        manifests = [item.content for item in image.documents if isinstance(item.content, Manifest)]
+        digests = {manifest.config.digest for manifest in manifests}
+        return one.image_id in digests | {item.descriptor.digest for item in image.documents}
+
+    def _file(self) -> IO[bytes]:
+        # one for all, for a repository may have more tags than a process has files
+        if self._configs is None:
+            what = "the configs of images"
+            self._configs = temporary_file(self._holder.access.stack, what)
+        return self._configs
 
     # -- exported
 
-    def _exported(self, platform: Platform | None) -> SourceImage:
-        from idpbuilder.source.images import open_spooled
+    def _needed(self, image_id: Digest) -> SourceImage:
+        """The same image with its layers. Raises what opening it does."""
+        if image_id not in self._exported:
+            # one whose layers are missing may be alone; where there is a second, there are more
+            rest = [one for one in self._found if one not in self._exported]
+            self._export(rest if self._was_needed else [image_id])
+            self._was_needed = True
+        return self._exported[image_id]
 
-        self.access.surroundings.note(f"exporting `{self.label}` from {self.place.label}")
-        file = self._temporary()
-        arrived = self.access.surroundings.early(self.diff_ids)
-        sink = _Sink(file, Arriving(file.fileno(), self.label, arrived) if arrived else None)
-        try:
-            self.holder.export(self.image_id, platform, sink)
-            sink.flush()
-        except EngineTrouble as trouble:
-            raise self._failed(trouble, platform) from trouble
-        except OSError as error:
-            raise no_room(self._export_name, error) from error
-        self._check_end(file, sink.size)
-        self.access.surroundings.note(f"the export has {sink.size} bytes")
-        images = open_spooled(file, self.label, "", platform, self.access.check)
-        return replace(self._own(images), label=self.label, names=self.names, tag="")
+    def _export(self, ids: Sequence[Digest]) -> None:
+        if self._platform is not None and self._holder.engine.chooses_platforms:
+            # an export of parts of images does not say which part is of which image
+            batches = [[one] for one in ids]
+        else:
+            batches = [list(ids)] if ids else []
+        for batch in batches:
+            self._export_together([self._found[one] for one in batch])
 
-    def _own(self, images: tuple[SourceImage, ...]) -> SourceImage:
-        found = [image for image in images if self.image_id in _digests(image)]
-        if not found and len(images) > 1:
-            raise invalid(self.label, "the engine exported several images, and none is this one")
-        return found[0] if found else images[0]
-
-    def _failed(self, trouble: EngineTrouble, platform: Platform | None) -> Exception:
-        if platform is not None and "platform" in trouble.why.lower():
-            return PlatformNotFound(f"`{self.label}` has no image for `{platform}`", trouble.why)
-        what = f"cannot export `{self.label}` from {self.place.label}"
-        return ImageUnreadable(what, trouble.why, trouble.hint or _LOOK)
-
-    def _check_end(self, file: IO[bytes], size: int) -> None:
-        """Raise ImageUnreadable where the archive has no end.
-
-        An engine that fails in the middle has no other way to tell than to write its error there.
-        """
-        start = max(size - _TAIL, 0)
-        tail = os.pread(file.fileno(), _TAIL, start)
-        if size >= _TAR_BLOCK and not tail[-_TAR_BLOCK:].strip(b"\0"):
-            return
-        message = _error_in(tail)
-        raise ImageUnreadable(
-            f"cannot export `{self.label}` from {self.place.label}",
-            f"the engine ended the export early{f': {message}' if message else ''}",
-            _LOOK,
-        )
-
-    def _temporary(self) -> IO[bytes]:
-        return temporary_file(self.access.stack, self._export_name)
-
-    @property
-    def _export_name(self) -> str:
-        return f"the export of `{self.label}`"
-
-
-class _Sink:
-    """Where an export goes: a file, within a bound."""
-
-    def __init__(self, file: IO[bytes], arriving: Arriving | None) -> None:
-        self._file = file
-        self._arriving = arriving
-        self._held: list[bytes] = []
-        self._holding = 0
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        # it comes in crumbs of a few kilobytes
-        self._held.append(data)
-        self._holding += len(data)
-        if self._holding >= _AT_ONCE or len(self._held) >= _PIECES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Put away what was held back. Raises OSError."""
-        held, self._held, holding = self._held, [], self._holding
-        self._holding = 0
-        self.size += holding
-        if self.size > _LIMIT:
-            raise OSError(errno.EFBIG, f"the export has more than {_LIMIT} bytes")
-        written = os.writev(self._file.fileno(), held) if held else 0
-        if written < holding:
-            write_all(self._file, b"".join(held)[written:])
-        if self._arriving is not None:
-            self._arriving.grown(self.size)
-
-
-def _error_in(tail: bytes) -> str:
-    at = tail.rfind(_ERROR_MARK)
-    if at < 0:
-        return ""
-    try:
-        value = json.loads(tail[at:].decode(errors="replace").strip())
-    except (ValueError, RecursionError):
-        return ""
-    text = value.get("error") if isinstance(value, dict) else None
-    return sentence(text) if isinstance(text, str) else ""
-
-
-def _digests(image: SourceImage) -> set[Digest]:
-    manifests = [item.content for item in image.documents if isinstance(item.content, Manifest)]
-    configs = {manifest.config.digest for manifest in manifests}
-    return configs | {item.descriptor.digest for item in image.documents}
-
-
-def _manifest(
-    config: Digest, size: int, layers: tuple[Digest, ...], platform: Platform | None
-) -> Document:
-    """The manifest as it is made of an export, but for the sizes of layers, which are 0."""
-    value = {
-        "schemaVersion": 2,
-        "mediaType": DOCKER_MANIFEST,
-        "config": {"mediaType": CONFIG_TYPE, "digest": str(config), "size": size},
-        "layers": [
-            {"mediaType": RAW_DOCKER_LAYER, "digest": str(one), "size": 0} for one in layers
-        ],
-    }
-    data = json.dumps(value, separators=(",", ":")).encode()
-    descriptor = Descriptor(DOCKER_MANIFEST, Digest.of(data), len(data), platform)
-    return Document(descriptor, data, parse_document(data, DOCKER_MANIFEST))
+    def _export_together(self, found: Sequence[FoundImage]) -> None:
+        what = found[0].label
+        if len(found) > 1:
+            what += f" and {len(found) - 1} more"
+        ids = [one.image_id for one in found]
+        diff_ids = [digest for one in found for digest in one.details.diff_ids]
+        archive = self._holder.fetch(what, ids, diff_ids, self._platform)
+        listing = list_archive(archive, "", self._holder.access.check)
+        for one in found:
+            own = listing.of(one.image_id)
+            if not own.found and len(found) == 1:
+                # what was asked for alone is this image, whatever it is called
+                own = listing
+            images = own.images(one.label, self._platform) if own.found else ()
+            if len(images) != 1:
+                why = f"the engine exported {len(images) or 'other'} images, and none is this one"
+                raise invalid(one.label, why)
+            contents = None
+            if self._surroundings.table is not None:
+                contents = self._key(one), describe(images, archive)
+            self._exported[one.image_id] = replace(one.called(images[0]), contents=contents)

@@ -34,6 +34,7 @@ class PodmanCommand:
     """The program `podman`, found on the PATH of `environ`, which it inherits."""
 
     chooses_platforms = False
+    dialect = "podman"
 
     def __init__(
         self,
@@ -73,13 +74,16 @@ class PodmanCommand:
         """The images with these IDs, in this order; those that are gone meanwhile are left out."""
         return self._inspected([one.encoded for one in ids]) if ids else []
 
-    def export(self, image_id: Digest, platform: Platform | None, sink: Sink) -> None:
-        """Write the image, as `docker save` does, to `sink`.
+    def export(self, ids: Sequence[Digest], platform: Platform | None, sink: Sink) -> None:
+        """Write the images, as `docker save` does, to `sink`.
 
         Raises EngineTrouble, and the OSError that `sink` raised.
         """
-        arguments = ["save", "--quiet", "--format", "docker-archive", image_id.encoded]
-        code, said = self._run(arguments, sink.write)
+        arguments = ["save", "--quiet", "--format", "docker-archive"]
+        if len(ids) > 1:
+            # without it the second would be a name for the first
+            arguments.append("--multi-image-archive")
+        code, said = self._run([*arguments, *(one.encoded for one in ids)], sink.write)
         if code:
             raise EngineTrouble(f"`podman save` ended early: {said}")
 

@@ -33,10 +33,17 @@ class Undecided(Exception):
 
 def choose(candidates: Sequence[Candidate]) -> Candidate:
     """The one that is meant: of those that were neither pulled nor pushed the one that was tagged
-    last. Raises Undecided.
+    last. Raises Undecided, also where that one may have been pulled and another was not.
     """
     group = [one for one in candidates if not _is_elsewhere(one)] or list(candidates)
     group = [one for one in group if not _is_a_base(one, group)]
+    found = _latest(group)
+    if _may_be_elsewhere(found) and not all(map(_may_be_elsewhere, group)):
+        raise Undecided("there is no telling whether the latest was built or pulled", group)
+    return found
+
+
+def _latest(group: Sequence[Candidate]) -> Candidate:
     if len(group) == 1:
         return group[0]
     dated = [(when, one) for one in group if (when := _date(one.details)) is not None]
@@ -56,14 +63,34 @@ def _rest(dated: Sequence[tuple[Moment, Candidate]]) -> list[Candidate]:
 
 def _is_elsewhere(one: Candidate) -> bool:
     """Whether it was pulled, or pushed before, under one of its names."""
-    own = {repository(name) for name in one.names}
     if one.details.pulls is not None:
+        own = {repository(name) for name in one.names}
         return any(_repository_of(text) in own for text in one.details.pulls)
     # an engine that keeps manifests has a digest for everything; only another one tells of a pull
-    digests = [text.rpartition("@") for text in one.details.digests]
-    return any(
-        digest != one.own_digest and _repository_of(name) in own for name, _, digest in digests
-    )
+    return any(digest != one.own_digest for digest in _digests(one))
+
+
+def _may_be_elsewhere(one: Candidate) -> bool:
+    """Whether there is no telling that it was built here, by an engine that keeps manifests.
+
+    A pull for one platform leaves there what a build does. But nothing is pulled from `localhost/`,
+    where that engine puts what is built without a registry's name.
+    """
+    if one.details.pulls is not None or not one.own_digest or any(map(_is_local, one.names)):
+        return False
+    return bool(_digests(one))
+
+
+def _digests(one: Candidate) -> list[str]:
+    """Its digests in those of its own repositories that it may have been pulled from."""
+    keeps_manifests = bool(one.own_digest)
+    own = {repository(name) for name in one.names if not (keeps_manifests and _is_local(name))}
+    parts = [text.rpartition("@") for text in one.details.digests]
+    return [digest for name, _, digest in parts if _repository_of(name) in own]
+
+
+def _is_local(name: Reference) -> bool:
+    return bool(name.registry) and not name.local_name_dropped().registry
 
 
 def _repository_of(text: str) -> tuple[str, str] | None:

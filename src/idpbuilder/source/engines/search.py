@@ -13,7 +13,8 @@ from idpbuilder.errors import ImageNotFound, ImageUnreadable, SourceError
 from idpbuilder.source.called import parsed, pushed
 from idpbuilder.source.engines.asked import EngineQuery, Match, Question
 from idpbuilder.source.engines.engine import ContainerEngine, EngineTrouble
-from idpbuilder.source.engines.exported import Access, FoundImage
+from idpbuilder.source.engines.exported import FoundImage
+from idpbuilder.source.engines.fetched import Access, Holder
 from idpbuilder.source.engines.places import Kind, Place, distinct, places
 from idpbuilder.source.engines.ranking import Candidate, Undecided, choose
 from idpbuilder.source.files import listed
@@ -38,8 +39,9 @@ def find_in_engines(query: EngineQuery, access: Access) -> tuple[FoundImage, ...
     for place in distinct(place for kind in kinds for place in found if place.kind is kind):
         asked = search.ask(place, "no such image", lambda engine: question.matches(engine) or None)
         if asked is not None:
-            holder, matches = asked
-            return tuple(_named(match, place, holder, access) for match in matches)
+            engine, matches = asked
+            holder = Holder(place, engine, access)
+            return tuple(_named(match, holder) for match in matches)
     near = f"there is {listed(question.near)}" if question.near else ""
     raise search.nothing(f"no such image `{query.text}`", near)
 
@@ -54,14 +56,15 @@ def detect(access: Access) -> FoundImage:
     for place in distinct(places(access.surroundings.environ)):
         asked = search.ask(place, "no tagged image", lambda engine: _candidates(engine) or None)
         if asked is not None:
-            holder, candidates = asked
-            return _latest(candidates, place, holder, access)
+            engine, candidates = asked
+            return _latest(candidates, Holder(place, engine, access))
     raise search.nothing("there is no image to push", "")
 
 
-def _named(match: Match, place: Place, holder: ContainerEngine, access: Access) -> FoundImage:
-    access.surroundings.note(f"`{match.label}` is {match.details.id} in {place.label}")
-    return FoundImage(match.label, match.names, match.details, place, holder, access)
+def _named(match: Match, holder: Holder) -> FoundImage:
+    note = f"`{match.label}` is {match.details.id} in {holder.place.label}"
+    holder.access.surroundings.note(note)
+    return FoundImage(match.label, match.names, match.details, holder)
 
 
 class _Search:
@@ -136,12 +139,8 @@ def _candidates(engine: ContainerEngine) -> list[Candidate]:
     return [Candidate(one, names, tagged[one.id].own_digest) for one, names in named if names]
 
 
-def _latest(
-    candidates: Sequence[Candidate],
-    place: Place,
-    holder: ContainerEngine,
-    access: Access,
-) -> FoundImage:
+def _latest(candidates: Sequence[Candidate], holder: Holder) -> FoundImage:
+    place, surroundings = holder.place, holder.access.surroundings
     try:
         chosen = choose(candidates)
     except Undecided as undecided:
@@ -149,7 +148,7 @@ def _latest(
         raise ImageNotFound(
             f"no image of {place.label} can be chosen", undecided.why, _NAME_ONE + listed(several)
         ) from undecided
-    registry = access.surroundings.registry
+    registry = surroundings.registry
     names = pushed(chosen.names, registry)
     if not names:
         raise ImageNotFound(
@@ -159,5 +158,5 @@ def _latest(
         )
     count = f"the latest of {len(candidates)} images" if len(candidates) > 1 else "the only image"
     reason = f"{count} in {place.label}"
-    access.surroundings.note(f"`{names[0]}` is chosen: {reason}")
-    return FoundImage(str(names[0]), names, chosen.details, place, holder, access, reason)
+    surroundings.note(f"`{names[0]}` is chosen: {reason}")
+    return FoundImage(str(names[0]), names, chosen.details, holder, reason)
