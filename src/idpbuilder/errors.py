@@ -4,11 +4,11 @@
     ├── UsageError              a flag, variable, name or destination that cannot be used
     ├── LocalError              this machine: a full disk, an output that cannot be written
     ├── AuthError
-    │   ├── Unauthorized        the registry does not accept who we are (401)
-    │   ├── Forbidden           the registry knows us and says no (403)
-    │   ├── TokenRefused        the token service gives no token
-    │   ├── CredentialsWithheld sending a secret would have shown it to the network
-    │   └── CredentialStoreError a store of credentials that cannot be read
+    │   ├── Unauthorized          the registry does not accept who we are (401)
+    │   ├── Forbidden             the registry knows us and says no (403)
+    │   ├── TokenRefused          the token service gives no token
+    │   ├── CredentialsWithheld   sending a secret would have shown it to the network
+    │   └── CredentialHelperFailed a credential helper that fails
     ├── NetworkError
     │   ├── Unreachable         no name, no connection, a connection that breaks or stalls
     │   └── TlsFailed           no handshake, or a certificate that is not trusted
@@ -86,8 +86,8 @@ class CredentialsWithheld(AuthError):
     """A secret was asked for where the network could read it."""
 
 
-class CredentialStoreError(AuthError):
-    """A store of credentials that cannot be read."""
+class CredentialHelperFailed(AuthError):
+    """A credential helper that fails."""
 
 
 class NetworkError(PushError):

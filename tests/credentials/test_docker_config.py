@@ -4,99 +4,110 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-from pathlib import Path
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from idpbuilder.credentials import Credentials
-from idpbuilder.credentials.docker_config import DockerConfig
-from idpbuilder.errors import CredentialStoreError
+from idpbuilder.credentials.credential_helper import Helper
+from idpbuilder.credentials.docker_config import Candidate, DockerConfig
+from idpbuilder.credentials.unusable import Unusable
+from idpbuilder.registry.token import basic as basic_header
 
 HOST = "registry.example.com"
 
 
 def encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
 
 
-def stored(tmp_path: Path, content: object) -> DockerConfig:
-    path = tmp_path / "config.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return DockerConfig(str(path), "the file")
+def candidates(
+    content: object, registry: str = HOST, repository: str = "app"
+) -> tuple[Candidate, ...]:
+    text = content if isinstance(content, str) else json.dumps(content)
+    return DockerConfig.parse(text.encode(), "the file").candidates(registry, repository)
 
 
-def entry(tmp_path: Path, value: object) -> Credentials | None:
-    return stored(tmp_path, {"auths": {HOST: value}}).find(HOST, "app")
+def entry(value: object) -> Credentials | None:
+    found = candidates({"auths": {HOST: value}})
+    assert all(isinstance(one, Credentials) for one in found)
+    return found[0] if found else None  # type: ignore[return-value]
 
 
-def test_auth_is_base64_of_user_and_password(tmp_path: Path) -> None:
-    assert entry(tmp_path, {"auth": encoded("alice:pw")}) == Credentials("the file", "alice", "pw")
+def test_auth_is_base64_of_user_and_password() -> None:
+    assert entry({"auth": encoded("alice:pw")}) == Credentials("the file", "alice", "pw")
 
 
-def test_a_password_may_hold_colons(tmp_path: Path) -> None:
-    found = entry(tmp_path, {"auth": encoded("alice:p:w:")})
+def test_a_password_may_hold_colons() -> None:
+    found = entry({"auth": encoded("alice:p:w:")})
     assert found is not None
     assert found.secret == "p:w:"
 
 
 @pytest.mark.parametrize("password", ["p", "pw", "pwd"])
-def test_the_padding_of_auth_may_be_absent(tmp_path: Path, password: str) -> None:
-    found = entry(tmp_path, {"auth": encoded(f"alice:{password}").rstrip("=")})
+def test_the_padding_of_auth_may_be_absent(password: str) -> None:
+    found = entry({"auth": encoded(f"alice:{password}").rstrip("=")})
     assert found is not None
     assert found.secret == password
 
 
-def test_zero_bytes_around_a_password_are_dropped_as_docker_does(tmp_path: Path) -> None:
-    found = entry(tmp_path, {"auth": encoded("alice:pw\0\0")})
+def test_zero_bytes_around_a_password_are_dropped_as_docker_does() -> None:
+    found = entry({"auth": encoded("alice:pw\0\0")})
     assert found is not None
     assert found.secret == "pw"
 
 
-def test_user_name_and_password_may_stand_in_fields_of_their_own(tmp_path: Path) -> None:
-    found = entry(tmp_path, {"username": "alice", "password": "pw"})
+def test_a_password_of_every_kind_of_byte_reaches_the_header_as_it_is() -> None:
+    octets = b"alice:x" + bytes(range(256)) + b"x"
+    found = entry({"auth": base64.b64encode(octets).decode()})
+    assert found is not None
+    header = basic_header(found.username, found.secret)
+    assert base64.b64decode(header.removeprefix("Basic ")) == octets
+
+
+def test_halves_of_characters_are_replaced_as_docker_does() -> None:
+    found = entry({"username": "a", "password": "x\ud800"})
+    assert found == Credentials("the file", "a", "x\ufffd")
+
+
+def test_user_name_and_password_may_stand_in_fields_of_their_own() -> None:
+    found = entry({"username": "alice", "password": "pw"})
     assert found == Credentials("the file", "alice", "pw")
 
 
-def test_auth_wins_over_the_fields(tmp_path: Path) -> None:
+def test_auth_wins_over_the_fields() -> None:
     value = {"username": "old", "password": "old", "auth": encoded("alice:pw")}
-    found = entry(tmp_path, value)
-    assert found == Credentials("the file", "alice", "pw")
+    assert entry(value) == Credentials("the file", "alice", "pw")
 
 
-def test_an_identity_token_comes_with_the_user_name_beside_it(tmp_path: Path) -> None:
-    found = entry(tmp_path, {"auth": encoded("0000:"), "identitytoken": "idt"})
+def test_an_identity_token_comes_with_the_user_name_beside_it() -> None:
+    found = entry({"auth": encoded("0000:"), "identitytoken": "idt"})
     assert found == Credentials("the file", "0000", identity_token="idt")
 
 
-def test_the_user_name_token_makes_an_identity_token_of_the_secret(tmp_path: Path) -> None:
-    found = entry(tmp_path, {"auth": encoded("<token>:idt")})
+def test_the_user_name_token_makes_an_identity_token_of_the_secret() -> None:
+    found = entry({"auth": encoded("<token>:idt")})
     assert found == Credentials("the file", identity_token="idt")
 
 
-def test_a_registry_token_is_an_access_token(tmp_path: Path) -> None:
-    found = entry(tmp_path, {"registrytoken": "abc.def"})
+def test_a_registry_token_is_an_access_token() -> None:
+    found = entry({"registrytoken": "abc.def"})
     assert found == Credentials("the file", registry_token="abc.def")
 
 
-def test_a_registry_token_that_would_break_a_header_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CredentialStoreError) as caught:
-        entry(tmp_path, {"registrytoken": "abc\r\nX-Evil: 1"})
-    assert "Evil" not in caught.value.message
-
-
-def test_an_empty_entry_gives_way_to_a_less_specific_one(tmp_path: Path) -> None:
+def test_an_empty_entry_gives_way_to_a_less_specific_one() -> None:
     auths = {f"{HOST}/team": {}, HOST: {"auth": encoded("alice:pw")}}
-    found = stored(tmp_path, {"auths": auths}).find(HOST, "team/app")
-    assert found is not None
-    assert found.username == "alice"
+    found = candidates({"auths": auths}, repository="team/app")
+    assert found == (Credentials("the file", "alice", "pw"),)
 
 
-@pytest.mark.parametrize("content", ["", " \n", "{}", '{"auths": null}', '{"credsStore": "x"}'])
-def test_a_file_without_auths_holds_nothing(tmp_path: Path, content: str) -> None:
-    assert stored(tmp_path, content).find(HOST, "app") is None
+@pytest.mark.parametrize(
+    "content", ["", " \n", "{}", '{"auths": null, "credHelpers": null, "credsStore": null}']
+)
+def test_a_file_without_auths_holds_nothing(content: str) -> None:
+    assert candidates(content) == ()
 
 
 @pytest.mark.parametrize(
@@ -104,45 +115,90 @@ def test_a_file_without_auths_holds_nothing(tmp_path: Path, content: str) -> Non
     [
         "{",
         "[]",
+        "7",
         "[" * 100_000,
         '{"auths": []}',
+        '{"credHelpers": "x"}',
+        '{"credsStore": ["x"]}',
+        '{"credHelpers": {"registry.example.com": 7}}',
         '{"auths": {"registry.example.com": "x"}}',
         '{"auths": {"registry.example.com": {"auth": 7}}}',
         '{"auths": {"registry.example.com": {"auth": "%%%"}}}',
         '{"auths": {"registry.example.com": {"auth": "czNjcmV0"}}}',
         '{"auths": {"registry.example.com": {"auth": "/////w=="}}}',
+        '{"auths": {"registry.example.com": {"username": "a:b", "password": "s3cret"}}}',
+        '{"auths": {"registry.example.com": {"registrytoken": "s3cret\\r\\nX-Evil: 1"}}}',
     ],
 )
-def test_a_broken_file_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
-    with pytest.raises(CredentialStoreError, match="the file") as caught:
-        stored(tmp_path, content).find(HOST, "app")
-    assert "s3cret" not in caught.value.message
+def test_a_broken_file_is_told_without_what_is_in_it(content: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        candidates(content)
+    for secret in ("s3cret", "czNjcmV0", "Evil"):
+        assert secret not in str(caught.value)
 
 
-def test_a_broken_entry_of_another_registry_does_not_matter(tmp_path: Path) -> None:
+def test_a_broken_entry_of_another_registry_does_not_matter() -> None:
     auths = {"other.example.com": {"auth": "%%%"}, HOST: {"auth": encoded("alice:pw")}}
-    assert stored(tmp_path, {"auths": auths}).find(HOST, "app") is not None
+    assert len(candidates({"auths": auths})) == 1
 
 
-def test_a_file_that_cannot_be_read_is_an_error_with_the_systems_reason(tmp_path: Path) -> None:
-    with pytest.raises(CredentialStoreError, match="is a directory"):
-        DockerConfig(str(tmp_path), "the file").find(HOST, "app")
+def test_a_helper_for_the_registry_comes_before_the_one_for_all_and_that_before_auths() -> None:
+    kept = Credentials("the file", "alice", "pw")
+    content: dict[str, object] = {"auths": {HOST: {"auth": encoded("alice:pw")}}}
+    content["credsStore"] = "all"
+    assert candidates(content) == (Helper("all", HOST, "the file", may_be_missing=True), kept)
+    content["credHelpers"] = {HOST: "one"}
+    assert candidates(content) == (Helper("one", HOST, "the file"), kept)
+    assert candidates(content, "other.example.com")[0] == Helper(
+        "all", "other.example.com", "the file", may_be_missing=True
+    )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_an_error(tmp_path: Path) -> None:
-    config = stored(tmp_path, {})
-    os.chmod(config.path, 0)
-    with pytest.raises(CredentialStoreError, match="permission denied"):
-        config.find(HOST, "app")
+def test_a_helper_without_a_name_takes_its_registry_out_of_the_store_for_all() -> None:
+    content = {"credsStore": "all", "credHelpers": {HOST: ""}}
+    assert candidates(content) == ()
 
 
-@given(st.text().filter(lambda text: ":" not in text and "\0" not in text), st.text())
-def test_every_user_and_password_come_back(
-    tmp_path_factory: pytest.TempPathFactory, username: str, password: str
-) -> None:
+@pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "index.docker.io", "docker.io"])
+def test_a_helper_is_asked_for_docker_hub_under_dockers_name_for_it(key: str) -> None:
+    (helper,) = candidates({"credHelpers": {key: "hub"}}, "docker.io", "team/app")
+    assert helper == Helper("hub", "https://index.docker.io/v1/", "the file")
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/bin/sh", "a/b", "x y", "x;y", "-x", ".", "..", "$(x)", "x\n", "\0"]
+)
+@pytest.mark.parametrize("where", ["credsStore", "credHelpers"])
+def test_a_helper_whose_name_is_no_name_makes_the_file_unusable(name: str, where: str) -> None:
+    value = name if where == "credsStore" else {HOST: name}
+    with pytest.raises(Unusable, match="names no helper"):
+        candidates({where: value})
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    config = DockerConfig.parse(b'{"auths": {"a": {"auth": "czNjcmV0"}}}', "the file")
+    assert "czNjcmV0" not in repr(config)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters=":\0")),
+    st.text(st.characters(exclude_categories=["Cs"])),
+)
+def test_every_user_and_password_come_back(username: str, password: str) -> None:
     password = password.strip("\0")
     if username == "<token>" or not username + password:
         return
-    found = entry(tmp_path_factory.mktemp("c"), {"auth": encoded(f"{username}:{password}")})
+    found = entry({"auth": encoded(f"{username}:{password}")})
     assert found == Credentials("the file", username, password)
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from([HOST, "auths", "auth", "credsStore", "credHelpers", "username"]),
+        inner, max_size=3,
+    ),
+))  # fmt: skip
+def test_nothing_that_is_json_breaks_the_reading(content: object) -> None:
+    with suppress(Unusable):
+        candidates(content if not isinstance(content, str) else json.dumps(content))

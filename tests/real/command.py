@@ -51,6 +51,6 @@ class Command:
         return [sys.executable, "-m", "idpbuilder", "push", *map(str, arguments)]
 
     def _environment(self, variables: dict[str, str]) -> dict[str, str]:
-        ours = ("IDPBUILDER_", "SSL_CERT", "DOCKER_", "NO_COLOR")
+        ours = ("IDPBUILDER_", "SSL_CERT", "DOCKER_", "REGISTRY_AUTH_FILE", "NO_COLOR")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return {**inherited, "HOME": str(self.home), **variables}

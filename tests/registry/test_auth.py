@@ -367,3 +367,73 @@ def test_a_user_name_may_be_any_bytes_in_a_token_request() -> None:
     odd = Credentials("x", b"al\xffce".decode("utf-8", "surrogateescape"), "s3cret")
     (request,) = fetched(challenged(credentials=odd), token())
     assert "account=al%FFce" in request.url
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_of_a_token_service_is_not_followed(status: int) -> None:
+    elsewhere = answer(status, Location="https://evil.example.com/?state=x")
+    with pytest.raises(TokenRefused, match=f"answered {status}, a redirect") as caught:
+        fetched(challenged(), elsewhere)
+    assert "evil" not in caught.value.message
+    assert "password" not in caught.value.hint
+
+
+def test_a_page_in_place_of_a_token_is_refused() -> None:
+    with pytest.raises(TokenRefused, match="its answer is not JSON"):
+        fetched(challenged(), answer(200, body=b"<html>sign in here</html>"))
+
+
+def test_a_token_of_100_kb_is_sent_as_it_is() -> None:
+    auth = challenged()
+    fetched(auth, token("T" * 100_000))
+    assert auth.header(PUSH) == "Bearer " + "T" * 100_000
+
+
+@pytest.mark.parametrize("status", [201, 202])
+def test_a_token_may_come_with_any_success(status: int) -> None:
+    auth = challenged()
+    fetched(auth, answer(status, body=b'{"token": "T"}'))
+    assert auth.header(PUSH) == "Bearer T"
+
+
+def test_a_lifetime_that_is_no_number_counts_as_nothing_said() -> None:
+    clock = Clock()
+    auth = challenged(clock=clock)
+    fetched(auth, token(expires_in="3600"))
+    clock.now += 61
+    assert auth.wanted(PUSH) == rights_of(PUSH)
+
+
+def test_an_identity_token_that_is_refused_without_a_user_name_ends_with_the_reason() -> None:
+    auth = challenged(credentials=Credentials("x", identity_token="REFRESH"))
+    with pytest.raises(TokenRefused, match="answered 401") as caught:
+        fetched(auth, answer(401))
+    assert "REFRESH" not in str(caught.value)
+
+
+def test_what_an_identity_token_is_refused_with_otherwise_has_no_other_way() -> None:
+    auth = challenged(credentials=Credentials("x", "alice", identity_token="REFRESH"))
+    with pytest.raises(TokenRefused, match="answered 403"):
+        fetched(auth, answer(403))
+
+
+@pytest.mark.parametrize(
+    ("value", "scheme"),
+    [
+        (f'Basic realm="x", {BEARER}', "bearer"),
+        (f'{BEARER}, Basic realm="x"', "bearer"),
+        (f'Bearer, Basic realm="x", {BEARER}', "bearer"),
+        ('Bearer, Basic realm="x"', "basic"),
+        ('Negotiate, Basic realm="x"', "basic"),
+        (BEARER.replace("Bearer", "BEARER"), "bearer"),
+    ],
+)
+def test_of_several_challenges_the_one_that_can_be_answered_counts(value: str, scheme: str) -> None:
+    assert challenged(value).scheme == scheme
+
+
+def test_the_push_scope_comes_first_whatever_the_challenges_order() -> None:
+    scopes = "repository:local/b:pull repository:local/team/app:pull,push"
+    auth = challenged(f'Bearer realm="{REALM}",scope="{scopes}"')
+    (request,) = fetched(auth, token())
+    assert query(request)["scope"] == scopes.split()[::-1]

@@ -11,6 +11,11 @@ _HTTPS = "https://"
 _HTTPS_PORT = ":443"
 
 
+def server_key(registry: str) -> str:
+    """What docker calls `registry` (`host[:port]`) where it asks a helper for its credentials."""
+    return _HUB_KEY if is_docker_hub(registry) else registry
+
+
 def keys_for(keys: Iterable[str], registry: str, repository: str) -> Iterator[str]:
     """Those of `keys` that speak of `repository` in `registry`, the most specific first.
 

@@ -29,7 +29,8 @@ class Authenticator:
     """Knows one registry's challenge and holds the tokens that answer it.
 
     `find` looks up the credentials, once, when a challenge first asks for them; it may raise
-    AuthError. `clock` gives monotonic seconds; `confide` is told every secret before it is sent.
+    AuthError, or UsageError where what the user gave is not enough. `clock` gives monotonic
+    seconds; `confide` is told every secret before it is sent.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Authenticator:
         challenge, and its ping may. Raises AuthError where nothing is left to try.
         """
         challenges = parse_challenges(response.headers)
-        bearer = next((found for found in challenges if found.scheme == "bearer"), None)
+        bearer = _bearer(challenges)
         if self._service is not None:
             # a Basic challenge now only means that the token was bad: the first one holds
             return self._renew(response, scopes, bearer, sent)
@@ -165,7 +166,9 @@ class Authenticator:
         ours = rights_of(scopes)
         if not rights_of(asked) <= ours:
             before = self._spelled.get(ours, ())
-            self._spelled[ours] = tuple(dict.fromkeys((*asked, *before)))
+            both = dict.fromkeys((*asked, *before))
+            # some services read the first scope alone
+            self._spelled[ours] = tuple(sorted(both, key=_only_reads))
 
     def unauthorized(self, endpoint: Endpoint, response: Response) -> Unauthorized:
         """The error of a 401 after which there is nothing left to try."""
@@ -178,6 +181,19 @@ class Authenticator:
             return Unauthorized(what, f"{why} and no credentials were found", _NO_CREDENTIALS)
         hint = f"check the user name and the password or token from {self._credentials.source}"
         return Unauthorized(what, why, hint)
+
+
+def _only_reads(scope: Scope) -> bool:
+    return all(action != "push" for _, action in scope.rights)
+
+
+def _bearer(challenges: tuple[Challenge, ...]) -> Challenge | None:
+    """The Bearer challenge to answer: one that names its service, where there is a choice."""
+    bearers = [found for found in challenges if found.scheme == "bearer"]
+    named = [found for found in bearers if found.parameters.get("realm")]
+    if named or any(found.scheme == "basic" for found in challenges):
+        return named[0] if named else None
+    return bearers[0] if bearers else None
 
 
 def _strange_schemes(response: Response) -> str:

@@ -30,7 +30,9 @@ from idpbuilder.registry.retry import Setback, parse_retry_after
 from idpbuilder.wire import FailureKind, Response, TransportFailure
 
 _RETRIABLE_STATUS = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524})
-_FINAL_FAILURES = frozenset({FailureKind.CERTIFICATE, FailureKind.NOT_TLS, FailureKind.SETUP})
+_FINAL_FAILURES = frozenset(
+    {FailureKind.CERTIFICATE, FailureKind.NOT_TLS, FailureKind.PROXY_REFUSED, FailureKind.SETUP}
+)
 _CONTENT_CODES = frozenset(
     {"DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_UNVERIFIED", "TAG_INVALID"}
 )
@@ -227,8 +229,8 @@ def _entry_text(entry: dict[str, object]) -> str:
 _DEFAULT_HINT = "check that the address is a registry's; `--verbose` shows each request"
 _CONNECTION_HINT = "check the network, and that the registry runs; `--verbose` shows each request"
 _CERTIFICATE_HINT = (
-    "install the CA that signed it on this machine, name it with `SSL_CERT_FILE` or `--cert-dir`, "
-    "or take any certificate with `--insecure`"
+    "install the CA that signed it on this machine, name it with `SSL_CERT_FILE`, `--cert-dir` or "
+    "a certs.d folder, or take any certificate with `--insecure`"
 )
 _TRUST_HINT = "check SSL_CERT_FILE, SSL_CERT_DIR and `--cert-dir`"
 _ADDRESS_HINT = "check the registry's address, and what was given to sign in with"
@@ -239,6 +241,10 @@ _NETWORK_HINTS = {
     FailureKind.RESOLVE: "check the registry's name and this machine's DNS",
     FailureKind.CONNECT: "check the registry's name and port, and that it runs",
     FailureKind.PROXY: "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+    FailureKind.PROXY_REFUSED: (
+        "give the proxy's user and password in its variable, as in "
+        "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or reach the registry without it by NO_PROXY"
+    ),
 }
 _KINDS: dict[int, tuple[type[PushError], str]] = {
     401: (Unauthorized, "check the user name and the password or token"),

@@ -101,7 +101,11 @@ class TokenService:
 
     def _token(self, response: Response) -> Token:
         what = f"no access token from {bare(self.realm)}"
-        if response.status != 200:
+        if 300 <= response.status < 400:
+            # what follows is a secret's way out of our hands
+            why = f"it answered {response.status}, a redirect, which is not followed"
+            raise TokenRefused(what, why, "use an address of the registry that names its service")
+        if not 200 <= response.status < 300:
             said = diagnose(response).text
             why = f"it answered {response.status}" + (f" ({said})" if said else "")
             raise TokenRefused(what, why, "check the user name and the password or token")
