@@ -8,7 +8,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-LOOPBACK = "subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost"
+REGISTRY_NAME = "registry.test"
+"""A name that only a proxy of the tests knows: it is this machine too."""
+ANY_ADDRESS = "0.0.0.0"
+"""Leads to this machine, and does not count as it: what goes there goes by way of a proxy."""
+LOOPBACK = f"subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost,DNS:{REGISTRY_NAME},IP:{ANY_ADDRESS}"
 ELSEWHERE = "subjectAltName=DNS:elsewhere.test"
 
 
@@ -36,6 +40,7 @@ class Certificates:
     ca: Path
     server: KeyPair
     expired: KeyPair
+    not_yet_valid: KeyPair
     wrong_host: KeyPair
     self_signed: KeyPair
     client: KeyPair
@@ -80,6 +85,7 @@ def make_certificates(folder: Path) -> Certificates:
         ca=ca.cert,
         server=_signed(ca, "server", LOOPBACK, "serverAuth"),
         expired=_signed(ca, "expired", LOOPBACK, "serverAuth", days=-1),
+        not_yet_valid=_signed_for_later(ca, "not-yet-valid", LOOPBACK),
         wrong_host=_signed(ca, "wrong-host", ELSEWHERE, "serverAuth"),
         self_signed=self_signed,
         client=_signed(ca, "client", "subjectAltName=DNS:client.test", "clientAuth"),
@@ -95,6 +101,30 @@ def _signed(ca: KeyPair, name: str, names: str, usage: str, days: int = 30) -> K
         *("x509", "-req", "-CA", str(ca.cert), "-CAkey", str(ca.key), "-CAcreateserial"),
         *("-days", str(days), "-extfile", str(extensions), "-out", str(pair.cert)),
         stdin=request,
+    )
+    return pair
+
+
+def _signed_for_later(ca: KeyPair, name: str, names: str) -> KeyPair:
+    """A server's certificate for a time that no test will see; `openssl x509` only knows today."""
+    folder = ca.cert.with_name(f"{name}.d")
+    folder.mkdir()
+    (folder / "index").touch()
+    (folder / "serial").write_text("01\n")
+    config = folder / "config"
+    config.write_text(
+        f"[ca]\ndefault_ca=own\n[own]\ndatabase={folder}/index\nserial={folder}/serial\nnew_certs_dir={folder}\n"
+        f"default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n"
+        f"[server]\n{names}\nextendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n"
+    )
+    pair = KeyPair(ca.cert.with_name(f"{name}.crt"), ca.cert.with_name(f"{name}.key"))
+    request = folder / "request"
+    _openssl("req", "-new", *_new_key(pair, "ec"), "-subj", f"/CN={name}", "-out", str(request))
+    _openssl(
+        *("ca", "-batch", "-notext", "-config", str(config)),
+        *("-cert", str(ca.cert), "-keyfile", str(ca.key), "-extensions", "server"),
+        *("-startdate", "20990101000000Z", "-enddate", "20991231000000Z"),
+        *("-in", str(request), "-out", str(pair.cert)),
     )
     return pair
 

@@ -1,14 +1,19 @@
-"""A container engine in name only, on a unix socket: for faults no real one shows on demand."""
+"""A container engine in name only, on a unix socket: for faults no real one shows on demand.
+
+with EngineApiServer(tmp_path / "s", [FakeImage(("app:v1",))]) as engine:
+    ...engine.host, engine.exports
+"""
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 import socketserver
 import tarfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
@@ -18,11 +23,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 SECOND = "2026-01-01T00:00:{:02d}.5Z"
 """An RFC 3339 date, to be filled with a second."""
+_OCI = "application/vnd.oci.image."
 
 
 @dataclass(frozen=True, slots=True)
 class FakeImage:
-    """An image as the engine lists it; its layers hold nothing but their own text."""
+    """An image as the engine lists it; its layers hold nothing but their own text.
+
+    `form` is what it is exported as: "classic" as by Docker before 25, "oci" as since then, and
+    "containerd" as by an engine that keeps manifests: that one calls the image by its manifest, and
+    has its layers packed.
+    """
 
     tags: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
@@ -32,6 +43,7 @@ class FakeImage:
     own_digest: str = ""
     pulls: tuple[str, ...] | None = None
     comment: str = ""
+    form: str = "classic"
 
     @property
     def diff_ids(self) -> list[str]:
@@ -54,19 +66,45 @@ class FakeImage:
     @property
     def id(self) -> str:
         """What the engine calls it."""
-        return f"sha256:{sha256(self.config).hexdigest()}"
+        return _digest(self.manifest if self.form == "containerd" else self.config)
+
+    @property
+    def blobs(self) -> list[bytes]:
+        """Its layers as they are exported, base first."""
+        raw = [_layer(text) for text in self.layers]
+        return [gzip.compress(data, 1, mtime=0) for data in raw] if self._is_packed else raw
+
+    @property
+    def manifest(self) -> bytes:
+        """Its manifest, which an engine before Docker 25 does not know."""
+        kind = f"{_OCI}layer.v1.tar{'+gzip' if self._is_packed else ''}"
+        value = {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}manifest.v1+json",
+            "config": _descriptor(f"{_OCI}config.v1+json", self.config),
+            "layers": [_descriptor(kind, data) for data in self.blobs],
+        }
+        return json.dumps(value).encode()
+
+    @property
+    def _is_packed(self) -> bool:
+        return self.form == "containerd"
 
     def archive(self) -> bytes:
         """The image as `docker save` writes it."""
-        stream = io.BytesIO()
-        names = [f"{at}/layer.tar" for at in range(len(self.layers))]
-        entry = {"Config": f"{self.id[7:]}.json", "RepoTags": None, "Layers": names}
-        with tarfile.open(fileobj=stream, mode="w") as tar:
-            for name, text in zip(names, self.layers, strict=True):
-                _add(tar, name, _layer(text))
-            _add(tar, f"{self.id[7:]}.json", self.config)
-            _add(tar, "manifest.json", json.dumps([entry]).encode())
-        return stream.getvalue()
+        return archive_of([self])
+
+    def members(self) -> tuple[dict[str, bytes], dict[str, object]]:
+        """The files of its export, and what the export's list says of it."""
+        if self.form == "classic":
+            # by what they are, so that two images that share a layer share its file
+            names = [f"{_digest(data)[7:19]}/layer.tar" for data in self.blobs]
+            config = f"{self.id[7:]}.json"
+            files = {**dict(zip(names, self.blobs, strict=True)), config: self.config}
+        else:
+            names, config = [_blob(data) for data in self.blobs], _blob(self.config)
+            files = {_blob(data): data for data in (*self.blobs, self.config, self.manifest)}
+        return files, {"Config": config, "RepoTags": None, "Layers": names}
 
     def listing(self) -> dict[str, object]:
         """Its object in the list of images."""
@@ -88,6 +126,26 @@ class FakeImage:
         if self.pulls is not None:
             value["Identity"] = {"Pull": [{"Repository": text} for text in self.pulls]}
         return value
+
+
+def archive_of(images: Sequence[FakeImage]) -> bytes:
+    """These images as `docker save` writes them into one archive."""
+    files: dict[str, bytes] = {}
+    entries: list[Mapping[str, object]] = []
+    for image in images:
+        own, entry = image.members()
+        files |= own
+        entries.append(entry)
+    if any(image.form != "classic" for image in images):
+        roots = [_descriptor(f"{_OCI}manifest.v1+json", image.manifest) for image in images]
+        files["oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'
+        files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": roots}).encode()
+    files["manifest.json"] = json.dumps(entries).encode()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, data in files.items():
+            _add(tar, name, data)
+    return stream.getvalue()
 
 
 @dataclass(slots=True)
@@ -117,6 +175,12 @@ class EngineApiServer:
     def host(self) -> str:
         """For DOCKER_HOST."""
         return f"unix://{self.path}"
+
+    @property
+    def exports(self) -> list[list[str]]:
+        """The images that were asked for in each export."""
+        asked = [urlsplit(path) for path in self.requests]
+        return [parse_qs(one.query)["names"] for one in asked if one.path.endswith("/images/get")]
 
     def __enter__(self) -> EngineApiServer:
         self._server = _Server(str(self.path), self)
@@ -181,18 +245,20 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/images/json":
             self._json(200, [image.listing() for image in api.images])
         elif path == "/images/get":
-            self._export(api, api.find(parse_qs(parts.query)["names"][0]))
+            self._export(api, [api.find(name) for name in parse_qs(parts.query)["names"]])
         else:
             name = path.removeprefix("/images/").removesuffix("/json")
             image = api.find(name)
             missing = {"message": f"No such image: {name}"}
             self._json(200 if image else 404, image.inspection() if image else missing)
 
-    def _export(self, api: EngineApiServer, image: FakeImage | None) -> None:
-        if image is None:
+    def _export(self, api: EngineApiServer, asked: Sequence[FakeImage | None]) -> None:
+        images = [image for image in asked if image is not None]
+        if len(images) < len(asked):
             self._json(404, {"message": "No such image"})
             return
-        data, faults = image.archive(), api.faults
+        data = images[0].archive() if len(images) == 1 else archive_of(images)
+        faults = api.faults
         if faults.dies_after is not None:
             self._head(200, None)
             self._chunk(data[: faults.dies_after])
@@ -226,6 +292,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+
+def _descriptor(kind: str, data: bytes) -> dict[str, object]:
+    return {"mediaType": kind, "digest": _digest(data), "size": len(data)}
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{sha256(data).hexdigest()}"
+
+
+def _blob(data: bytes) -> str:
+    return f"blobs/sha256/{_digest(data)[7:]}"
 
 
 def _layer(text: str) -> bytes:

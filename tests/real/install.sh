@@ -4,7 +4,8 @@ set -eu
 
 # program:package
 parts="docker-registry:docker-registry skopeo:skopeo umoci:umoci buildah:buildah
-openssl:openssl zstd:zstd dockerd:docker.io podman:podman"
+openssl:openssl zstd:zstd dockerd:docker.io podman:podman
+docker-credential-pass:golang-docker-credential-helpers pass:pass gpg:gnupg"
 
 missing() {
     for part in $parts; do

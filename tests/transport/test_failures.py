@@ -66,8 +66,26 @@ def test_a_url_of_another_scheme_is_no_broken_answer() -> None:
 @pytest.mark.parametrize("code", [pycurl.E_COULDNT_CONNECT, pycurl.E_RECV_ERROR])
 def test_a_tunnel_that_a_proxy_refuses_is_the_proxys_under_either_code(code: int) -> None:
     failure = failure_of(Fault(code, "CONNECT tunnel failed, response 407", proxied=True))
-    assert failure.kind is FailureKind.PROXY
-    assert failure.message == "the proxy wants credentials (407)"
+    assert failure.kind is FailureKind.PROXY_REFUSED
+    assert failure.message.startswith("the proxy wants a user name and password")
+    assert failure.message.endswith("(407)")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("No authentication method was acceptable.", FailureKind.PROXY_REFUSED),
+        ("User was rejected by the SOCKS5 server (1 255).", FailureKind.PROXY_REFUSED),
+        ("cannot complete SOCKS5 connection to app.test. (2)", FailureKind.PROXY_REFUSED),
+        ("cannot complete SOCKS5 connection to app.test. (4)", FailureKind.PROXY),
+        ("cannot complete SOCKS5 connection to authentication.test. (5)", FailureKind.PROXY),
+        ("connection to proxy closed", FailureKind.PROXY),
+    ],
+)
+def test_what_a_socks_proxy_refuses_is_told_from_what_it_cannot_do(
+    text: str, kind: FailureKind
+) -> None:
+    assert failure_of(Fault(97, text, proxied=True)).kind is kind
 
 
 def test_a_connection_that_libcurl_has_let_go_of_has_nothing_under_way() -> None:

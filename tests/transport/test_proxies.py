@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from idpbuilder.transport import CurlEngine, EngineSettings
-from idpbuilder.wire import Completion, FailureKind, Request, Trust
+from idpbuilder.wire import BytesBody, Completion, FailureKind, Request, Trust
 from tests.parts.certificates import Certificates
 from tests.parts.listeners import closed_port
 from tests.transport.conftest import Finish
@@ -88,13 +88,16 @@ def test_tls_goes_through_a_tunnel_that_never_sees_the_credentials(
     [
         (
             b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
-            "the proxy wants credentials (407)",
+            "the proxy wants a user name and password, or does not take the ones it got (407)",
+        ),
+        (
+            b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+            "the proxy wants a user name and password, or does not take the ones it got (401)",
         ),
         (
             b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
             "the proxy does not let the connection through (403)",
         ),
-        (b"", "the proxy does not let the connection through"),
     ],
 )
 def test_a_proxy_that_refuses_is_told(
@@ -107,7 +110,135 @@ def test_a_proxy_that_refuses_is_told(
     with ScriptedServer(saying(answer)) as server:
         monkeypatch.setenv("https_proxy", f"http://user:secret@{server.host}")
         (done,) = finish(engine, Request("GET", "https://registry.invalid/v2/"))
+    assert failure(done, FailureKind.PROXY_REFUSED) == message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n",
+            "the proxy could not make a connection (502)",
+        ),
+        (
+            b"HTTP/1.1 302 No\r\nContent-Length: 0\r\n\r\n",
+            "the proxy does not let the connection through (302)",
+        ),
+        (b"", "the proxy does not let the connection through"),
+    ],
+)
+def test_what_may_pass_at_a_proxy_is_told_apart(
+    engine: CurlEngine,
+    finish: Finish,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
+    message: str,
+) -> None:
+    with ScriptedServer(saying(answer)) as server:
+        monkeypatch.setenv("https_proxy", f"http://user:secret@{server.host}")
+        (done,) = finish(engine, Request("GET", "https://registry.invalid/v2/"))
     assert failure(done, FailureKind.PROXY) == message
+
+
+def test_a_proxys_407_to_plain_http_is_no_answer_of_the_registrys(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    with ScriptedServer(saying(answer)) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
+    assert "(407)" in failure(done, FailureKind.PROXY_REFUSED)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("pair", "reason"),
+    [
+        ("self_signed", "it is self-signed"),
+        ("expired", "it has expired"),
+        ("wrong_host", "it is for another host name"),
+    ],
+)
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_proxys_certificate_is_told_apart_from_the_registrys(
+    engine: CurlEngine,
+    finish: Finish,
+    monkeypatch: pytest.MonkeyPatch,
+    certificates: Certificates,
+    scheme: str,
+    pair: str,
+    reason: str,
+    verify: bool,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    context = getattr(certificates, pair).server_context()
+    with ScriptedServer(answering(OK), tls=context) as server:
+        monkeypatch.setenv("ALL_PROXY", server.url)
+        request = Request("GET", f"{scheme}://registry.invalid/v2/", trust=Trust(verify=verify))
+        (done,) = finish(engine, request)
+    message = failure(done, FailureKind.PROXY_REFUSED)
+    assert message == f"TLS with the proxy: the certificate is not trusted: {reason}"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_does_not_speak_tls_is_no_registry_without_it(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    def play(peer: Peer) -> None:
+        peer.connection.recv(65536)
+        peer.send(b"HTTP/1.1 400 No\r\n\r\n")
+
+    with ScriptedServer(play) as server:
+        monkeypatch.setenv("ALL_PROXY", f"https://{server.host}")
+        (done,) = finish(engine, Request("GET", f"{scheme}://registry.invalid/v2/"))
+    message = failure(done, FailureKind.PROXY_REFUSED)
+    assert message == "TLS with the proxy: the other side does not speak TLS"
+
+
+def test_the_system_vouches_for_a_proxy_where_the_registry_is_not_verified(
+    engine: CurlEngine,
+    finish: Finish,
+    monkeypatch: pytest.MonkeyPatch,
+    certificates: Certificates,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    log: list[Received] = []
+    context = certificates.server.server_context()
+    with ScriptedServer(answering(OK, log), tls=context) as server:
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+        request = Request("GET", "http://registry.invalid/v2/", trust=Trust(verify=False))
+        (done,) = finish(engine, request)
+    assert done.response is not None
+    assert log[0].line == b"GET http://registry.invalid/v2/ HTTP/1.1"
+
+
+def test_a_body_goes_over_a_connection_of_its_own_where_a_proxy_may_close_the_kept_one(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[Received] = []
+    with ScriptedServer(answering(OK, log)) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        url = "http://registry.invalid/v2/"
+        for request in (Request("GET", url), Request("GET", url)):
+            finish(engine, request)
+        assert server.connections == 1
+        finish(engine, Request("PUT", url, body=BytesBody(b"body")))
+        assert server.connections == 2
+
+
+def test_a_registry_without_tls_behind_a_tunnel_is_told_as_such(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play(peer: Peer) -> None:
+        peer.read_head()
+        peer.send(b"HTTP/1.1 200 Tunnel\r\n\r\n")
+        peer.connection.recv(65536)
+        peer.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+    with ScriptedServer(play) as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+        (done,) = finish(engine, Request("GET", "https://registry.invalid/v2/"))
+    assert failure(done, FailureKind.NOT_TLS) == "the other side does not speak TLS"
 
 
 def test_a_proxy_that_is_not_there_is_told(
@@ -147,7 +278,8 @@ def test_a_proxy_that_cannot_be_used_is_told(
     monkeypatch.setenv("ALL_PROXY", proxy)
     for scheme in ("http", "https"):
         (done,) = finish(engine, Request("GET", f"{scheme}://registry.invalid/v2/"))
-        assert failure(done, FailureKind.PROXY) == "the address of the proxy cannot be used"
+        message = failure(done, FailureKind.PROXY_REFUSED)
+        assert message == "the address of the proxy cannot be used"
 
 
 def test_a_proxy_of_no_bytes_is_a_failure_of_the_proxy(finish: Finish) -> None:
@@ -155,4 +287,4 @@ def test_a_proxy_of_no_bytes_is_a_failure_of_the_proxy(finish: Finish) -> None:
     engine._options._environ = {"HTTP_PROXY": "http://\ud800"}
     (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
     engine.close()
-    assert "characters that cannot be sent" in failure(done, FailureKind.PROXY)
+    assert "characters that cannot be sent" in failure(done, FailureKind.PROXY_REFUSED)

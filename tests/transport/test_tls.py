@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from idpbuilder.transport import CurlEngine
 from idpbuilder.wire import BytesBody, Completion, FailureKind, Request, Trust
 from tests.parts.certificates import Certificates
-from tests.parts.listeners import ClosesAtOnce, NeverAnswers
+from tests.parts.listeners import ClosesAtOnce, NeverAnswers, closed_port
 from tests.transport.conftest import Finish, MakeEngine
 from tests.transport.scripted import CREATED, OK, Peer, ScriptedServer, answering, saying
 
@@ -48,6 +49,7 @@ def test_a_trusted_server_is_talked_to(
     [
         ("self_signed", "it is self-signed"),
         ("expired", "it has expired"),
+        ("not_yet_valid", "it is not valid yet"),
         ("wrong_host", "it is for another host name"),
     ],
 )
@@ -124,6 +126,77 @@ def test_a_client_certificate_is_shown(
         trust = Trust(cert_dir=f"{tmp_path}/.")  # certificates are read once for each trust
         (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
         assert done.response is not None
+
+
+def test_a_key_with_a_passphrase_is_told_and_nobody_is_asked_for_it(
+    engine: CurlEngine, finish: Finish, certificates: Certificates, tmp_path: Path
+) -> None:
+    shutil.copy(certificates.client.cert, tmp_path / "me.cert")
+    words = ("openssl", "ec", "-aes128", "-passout", "pass:secret", "-out", tmp_path / "me.key")
+    subprocess.run([*words, "-in", certificates.client.key], check=True, capture_output=True)
+    context = certificates.server.server_context(client_ca=certificates.ca)
+    with ScriptedServer(answering(OK), tls=context) as server:
+        trust = Trust(verify=False, cert_dir=str(tmp_path))
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+    message = failure(done, FailureKind.SETUP)
+    assert message == "the client certificate or its key cannot be used"
+
+
+@pytest.mark.parametrize("bad", ["me.cert", "me.key"])
+def test_a_client_certificate_that_is_none_is_told(
+    engine: CurlEngine, finish: Finish, certificates: Certificates, tmp_path: Path, bad: str
+) -> None:
+    shutil.copy(certificates.client.cert, tmp_path / "me.cert")
+    shutil.copy(certificates.client.key, tmp_path / "me.key")
+    shutil.copy(certificates.server.key, tmp_path / bad)
+    context = certificates.server.server_context(client_ca=certificates.ca)
+    with ScriptedServer(answering(OK), tls=context) as server:
+        trust = Trust(verify=False, cert_dir=str(tmp_path))
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+    message = failure(done, FailureKind.SETUP)
+    assert message == "the client certificate or its key cannot be used"
+
+
+def test_of_several_client_certificates_the_first_is_shown(
+    engine: CurlEngine, finish: Finish, certificates: Certificates, tmp_path: Path
+) -> None:
+    for name, pair in (("a", certificates.client), ("b", certificates.self_signed)):
+        shutil.copy(pair.cert, tmp_path / f"{name}.cert")
+        shutil.copy(pair.key, tmp_path / f"{name}.key")
+    context = certificates.server.server_context(client_ca=certificates.ca)
+    with ScriptedServer(answering(OK), tls=context) as server:
+        trust = Trust(verify=False, cert_dir=str(tmp_path))
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+    assert done.response is not None
+
+
+def test_a_crt_that_is_none_does_not_spoil_the_others(
+    engine: CurlEngine, finish: Finish, certificates: Certificates, tmp_path: Path
+) -> None:
+    shutil.copy(certificates.ca, tmp_path / "own.crt")
+    (tmp_path / "junk.crt").write_bytes(b"\0\xff" * 1000)
+    with ScriptedServer(answering(OK), tls=certificates.server.server_context()) as server:
+        trust = Trust(cert_dir=str(tmp_path))
+        (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
+    assert done.response is not None
+
+
+@pytest.mark.parametrize("content", ["", "junk", "-----BEGIN CERTIFICATE-----\n!\n"])
+def test_a_bundle_that_is_none_is_told(
+    engine: CurlEngine,
+    finish: Finish,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    content: str,
+) -> None:
+    (tmp_path / "own.pem").write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
+    (done,) = finish(engine, Request("GET", f"https://localhost:{closed_port()}/"))
+    if content.startswith("-----"):
+        # libcurl reads it only once there is a connection
+        failure(done, FailureKind.CONNECT)
+    else:
+        assert "holds no certificate in PEM form" in failure(done, FailureKind.SETUP)
 
 
 @pytest.mark.parametrize(

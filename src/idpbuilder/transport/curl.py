@@ -15,7 +15,7 @@ import pycurl
 from idpbuilder.transport.failures import Fault
 from idpbuilder.transport.lanes import Lanes
 from idpbuilder.transport.options import LARGE_BUFFER, Options, RequestUnusable
-from idpbuilder.transport.proxy import ProxyUnusable
+from idpbuilder.transport.proxy import ProxyUnusable, speaks_tls
 from idpbuilder.transport.rate import Turnstile
 from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.transport.transfer import Desk, Transfer
@@ -224,11 +224,11 @@ class CurlEngine:
         # in this order: what fails to start is ended like what has started
         self._running[easy] = transfer
         try:
-            self._options.apply(easy, transfer.request)
+            transfer.proxy = self._options.apply(easy, transfer.request)
             transfer.begin(easy)
             self._multi.add_handle(easy)
         except ProxyUnusable as error:
-            self._ended.append(transfer.unusable(str(error), FailureKind.PROXY))
+            self._ended.append(transfer.unusable(str(error), FailureKind.PROXY_REFUSED))
         except (RequestUnusable, TrustUnusable) as error:
             self._ended.append(transfer.unusable(str(error)))
         except pycurl.error as error:
@@ -262,14 +262,17 @@ class CurlEngine:
         self._spare.append(easy)
 
     def _fault(self, easy: pycurl.Curl, code: int, text: str) -> Fault:
+        transfer = self._running[easy]
         return Fault(
             code,
             text,
             os_errno=easy.getinfo(pycurl.OS_ERRNO),
             verify_result=easy.getinfo(pycurl.SSL_VERIFYRESULT),
             proxied=bool(easy.getinfo(pycurl.USED_PROXY)),
+            at_proxy=speaks_tls(transfer.proxy) and not easy.getinfo(pycurl.HTTP_CONNECTCODE),
+            proxy_verify_result=easy.getinfo(pycurl.PROXY_SSL_VERIFYRESULT),
             connected=easy.getinfo(pycurl.CONNECT_TIME_T) > 0,
-            answered=self._running[easy].answered,
+            answered=transfer.answered,
             connect_seconds=self._settings.connect_seconds,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pycurl
 
@@ -16,8 +16,9 @@ class Fault:
     """What libcurl knows of a transfer that failed.
 
     `text` is its error buffer, which may name the URL and never becomes a message as it is.
-    `connected`: there was a TCP connection; `proxied`: to a proxy; `answered`: an answer had begun.
-    `connect_seconds` is the limit that was set.
+    `connected`: there was a TCP connection; `proxied`: to a proxy; `at_proxy`: to one that speaks
+    TLS, and had not yet made a tunnel; `answered`: an answer had begun. `connect_seconds` is the
+    limit that was set.
     """
 
     code: int
@@ -25,6 +26,8 @@ class Fault:
     os_errno: int = 0
     verify_result: int = 0
     proxied: bool = False
+    at_proxy: bool = False
+    proxy_verify_result: int = 0
     connected: bool = False
     answered: bool = False
     connect_seconds: float = 0.0
@@ -35,13 +38,23 @@ def failure_of(fault: Fault) -> TransportFailure:
     text = fault.text.lower()
     # some of these texts name hosts, and a host may be called anything: the code comes first
     if fault.code in _BAD_PROXY_CODES and text.startswith("unsupported proxy "):
-        return TransportFailure(FailureKind.PROXY, "the address of the proxy cannot be used")
-    if fault.code in _PROXY_CODES or _is_tunnel(fault.code, text):
-        return TransportFailure(FailureKind.PROXY, _proxy_message(fault))
+        message = "the address of the proxy cannot be used"
+        return TransportFailure(FailureKind.PROXY_REFUSED, message)
+    if fault.code == _E_PROXY:
+        return _socks_failure(text)
+    if fault.code == pycurl.E_COULDNT_RESOLVE_PROXY:
+        return TransportFailure(FailureKind.PROXY, "the name of the proxy has no address")
+    if _is_tunnel(fault.code, text):
+        return _tunnel_failure(text)
+    if fault.at_proxy and fault.code in _TLS_CODES | {pycurl.E_PEER_FAILED_VERIFICATION}:
+        return _tls_failure_of_proxy(fault)
     if fault.code in _PROTOCOL_CODES or _is_gibberish(fault.code, text):
         return TransportFailure(FailureKind.PROTOCOL, "the answer is not proper HTTP/1.1")
-    if fault.code in _FIXED:
-        return TransportFailure(*_FIXED[fault.code])
+    # libcurl has no better code for a key that is none, is another one's, or has a passphrase
+    bad_key = fault.code == pycurl.E_BAD_FUNCTION_ARGUMENT and "private key" in text
+    fixed = _FIXED.get(pycurl.E_SSL_CERTPROBLEM if bad_key else fault.code)
+    if fixed is not None:
+        return TransportFailure(*fixed)
     if fault.code == pycurl.E_COULDNT_CONNECT:
         kind = FailureKind.PROXY if fault.proxied else FailureKind.CONNECT
         return TransportFailure(kind, _connect_message(fault))
@@ -64,14 +77,43 @@ def _is_gibberish(code: int, text: str) -> bool:
     return sign is not None and sign in text
 
 
-def _proxy_message(fault: Fault) -> str:
-    if fault.code == pycurl.E_COULDNT_RESOLVE_PROXY:
-        return "the name of the proxy has no address"
-    status = fault.text.rpartition("response ")[2].strip()
-    if status == "407":
-        return "the proxy wants credentials (407)"
+def unauthorized_by_proxy(status: str = "407") -> TransportFailure:
+    """The failure of a request that a proxy answered with 407."""
+    return TransportFailure(FailureKind.PROXY_REFUSED, f"{_UNAUTHORIZED} ({status})")
+
+
+def _tunnel_failure(text: str) -> TransportFailure:
+    status = text.rpartition("response ")[2].strip()
+    # tinyproxy answers 401 to a wrong password
+    if status in ("401", "407"):
+        return unauthorized_by_proxy(status)
+    if status in _FAR_SIDE:
+        message = f"the proxy could not make a connection ({status})"
+        return TransportFailure(FailureKind.PROXY, message)
     refused = "the proxy does not let the connection through"
-    return f"{refused} ({status})" if status.isdecimal() else refused
+    if status.isdecimal() and status.startswith("4"):
+        return TransportFailure(FailureKind.PROXY_REFUSED, f"{refused} ({status})")
+    return TransportFailure(
+        FailureKind.PROXY, f"{refused} ({status})" if status.isdecimal() else refused
+    )
+
+
+def _socks_failure(text: str) -> TransportFailure:
+    if text.startswith(_SOCKS_TEXTS):
+        return TransportFailure(FailureKind.PROXY_REFUSED, _UNAUTHORIZED)
+    # RFC 1928, 6: the only one of its reasons that is the proxy's own will
+    if text.endswith("(2)"):
+        message = "the proxy does not let the connection through"
+        return TransportFailure(FailureKind.PROXY_REFUSED, message)
+    return TransportFailure(FailureKind.PROXY, "the proxy could not make a connection")
+
+
+def _tls_failure_of_proxy(fault: Fault) -> TransportFailure:
+    if fault.code == pycurl.E_PEER_FAILED_VERIFICATION:
+        reason = _distrust(replace(fault, verify_result=fault.proxy_verify_result))
+    else:
+        reason = _tls_failure(fault.text.lower()).message
+    return TransportFailure(FailureKind.PROXY_REFUSED, f"TLS with the proxy: {reason}")
 
 
 def _connect_message(fault: Fault) -> str:
@@ -136,11 +178,14 @@ _E_PROXY = 97  # pycurl has no name for it
 _E_TOO_LARGE = 100
 _E_SSL_CLIENTCERT = 98
 
-_PROXY_CODES = frozenset({pycurl.E_COULDNT_RESOLVE_PROXY, _E_PROXY})
 _BAD_PROXY_CODES = frozenset({pycurl.E_COULDNT_RESOLVE_PROXY, pycurl.E_COULDNT_CONNECT})
 # a proxy's refusal has no code of its own
 _TUNNEL_CODES = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_RECV_ERROR})
 _TUNNEL_TEXTS = ("connect tunnel failed", "proxy connect aborted")
+_UNAUTHORIZED = "the proxy wants a user name and password, or does not take the ones it got"
+# what a proxy says of the registry, not of us
+_FAR_SIDE = frozenset({"500", "502", "503", "504"})
+_SOCKS_TEXTS = ("no authentication method", "user was rejected")
 _FIXED = {
     pycurl.E_COULDNT_RESOLVE_HOST: (FailureKind.RESOLVE, "the host name has no address"),
     pycurl.E_UNSUPPORTED_PROTOCOL: (FailureKind.SETUP, "the URL is neither http nor https"),

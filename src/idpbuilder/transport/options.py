@@ -37,6 +37,7 @@ class Options:
     def __init__(self, settings: EngineSettings, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
         self._trusts: dict[Trust, tuple[tuple[int, object], ...]] = {}
+        self._proxys_trust: tuple[tuple[int, object], ...] = ()
         large = min(LARGE_BUFFER, max(_ALL_BUFFERS // settings.connections, _SMALL_BUFFER))
         self._large_buffer = large
         self._constant: tuple[tuple[int, object], ...] = (
@@ -52,12 +53,14 @@ class Options:
             (pycurl.HTTP09_ALLOWED, 0),
             (_SUPPRESS_CONNECT_HEADERS, 1),
             (_DISALLOW_USERNAME_IN_URL, 1),
+            # what the environment excepts is excepted by `proxy_for`
+            (pycurl.NOPROXY, ""),
             (pycurl.CONNECTTIMEOUT_MS, max(int(settings.connect_seconds * 1000), 1)),
             (pycurl.USERAGENT, settings.user_agent),
         )
 
-    def apply(self, easy: pycurl.Curl, request: Request) -> None:
-        """Set up `easy`, which is new or reset, for `request`.
+    def apply(self, easy: pycurl.Curl, request: Request) -> str:
+        """Set up `easy`, which is new or reset, for `request`; the proxy that it takes, or "".
 
         Raises RequestUnusable, ProxyUnusable, TrustUnusable, pycurl.error.
         """
@@ -69,15 +72,20 @@ class Options:
             easy.setopt(pycurl.BUFFERSIZE, LARGE_BUFFER)
         # whatever the label of a socket looks like, no proxy leads to it
         proxy = self._proxy(request.url) if request.unix_socket is None else NO_PROXY_AT_ALL
-        if proxy is not None:
-            easy.setopt(pycurl.PROXY, octets_of(proxy))
+        easy.setopt(pycurl.PROXY, octets_of(proxy))
+        if proxy and request.body and not speaks_tls(request.url):
+            # tinyproxy closes after each answer and says nothing of it before; libcurl makes up for
+            # that, but cannot where a body was begun
+            easy.setopt(pycurl.FRESH_CONNECT, 1)
         # certificates that nothing needs are not read: they may be broken
-        if speaks_tls(request.url, proxy, self._environ):
-            for option, value in self._trust(request.trust):
-                easy.setopt(option, value)
+        for option, value in self._trust(request.trust) if speaks_tls(request.url) else ():
+            easy.setopt(option, value)
+        for option, value in self._trust_in_proxies() if speaks_tls(proxy) else ():
+            easy.setopt(option, value)
         easy.setopt(pycurl.URL, _octets(request.url, "the URL"))
         easy.setopt(pycurl.HTTPHEADER, _fields(request.headers))
         self._method(easy, request)
+        return proxy
 
     def _method(self, easy: pycurl.Curl, request: Request) -> None:
         method, size = request.method, request.body.size if request.body else 0
@@ -96,7 +104,7 @@ class Options:
         if method not in ("HEAD", "GET"):
             easy.setopt(pycurl.CUSTOMREQUEST, method)
 
-    def _proxy(self, url: str) -> str | None:
+    def _proxy(self, url: str) -> str:
         try:
             return proxy_for(url, self._environ)
         except ValueError:
@@ -109,6 +117,17 @@ class Options:
             options = self._trusts[trust] = tuple(_trust_options(trust, found))
         return options
 
+    def _trust_in_proxies(self) -> tuple[tuple[int, object], ...]:
+        """Whom a proxy is believed by: `--insecure` and a registry's own CAs do not count."""
+        if not self._proxys_trust:
+            found = find_certificates(Trust(), self._environ)
+            given = ((pycurl.PROXY_CAINFO, found.ca_file), (pycurl.PROXY_CAPATH, found.ca_dir))
+            self._proxys_trust = (
+                (pycurl.PROXY_SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
+                *((option, value) for option, value in given if value is not None),
+            )
+        return self._proxys_trust
+
 
 def _trust_options(trust: Trust, found: Certificates) -> list[tuple[int, object]]:
     options: list[tuple[int, object]] = [
@@ -119,11 +138,10 @@ def _trust_options(trust: Trust, found: Certificates) -> list[tuple[int, object]
         (pycurl.CAINFO, found.ca_file),
         (pycurl.CAPATH, found.ca_dir),
         (pycurl.CAINFO_BLOB, found.ca_data),
-        (pycurl.PROXY_CAINFO, found.ca_file),
-        (pycurl.PROXY_CAPATH, found.ca_dir),
-        (pycurl.PROXY_CAINFO_BLOB, found.ca_data),
         (pycurl.SSLCERT, found.client_cert),
         (pycurl.SSLKEY, found.client_key),
+        # nobody is there to be asked for one, and OpenSSL would
+        (pycurl.KEYPASSWD, "" if found.client_key else None),
     )
     return [*options, *((option, value) for option, value in given if value is not None)]
 

@@ -11,7 +11,8 @@ from math import inf
 import pycurl
 
 from idpbuilder.transport.answer import Answer
-from idpbuilder.transport.failures import Fault, failure_of
+from idpbuilder.transport.failures import Fault, failure_of, unauthorized_by_proxy
+from idpbuilder.transport.proxy import speaks_tls
 from idpbuilder.transport.rate import Turnstile
 from idpbuilder.transport.watchdog import Allowances, Phase, Watch
 from idpbuilder.wire import (
@@ -59,6 +60,7 @@ class Transfer:
         "_taken",
         "easy",
         "origin",
+        "proxy",
         "request",
         "sent",
         "starved",
@@ -73,6 +75,7 @@ class Transfer:
         place = "/".join(request.url.split("/", 3)[:3]).lower()
         self.origin = f"{request.unix_socket}:{place}" if request.unix_socket else place
         self.sent = 0
+        self.proxy = ""
         self.easy: pycurl.Curl | None = None
         self._desk = desk
         self._answer = Answer(request.answer_limit)
@@ -154,6 +157,9 @@ class Transfer:
         elif failure is None and not answer.whole_head:
             # libcurl takes the end of the connection for the end of the head
             failure = failure_of(Fault(pycurl.E_PARTIAL_FILE))
+        elif answer.status == 407 and self.proxy and not speaks_tls(self.request.url):
+            # no registry says that: without a tunnel the proxy's answer stands in its place
+            failure = unauthorized_by_proxy()
         if failure is not None:
             return self._completion(None, failure)
         response = Response(answer.status, answer.headers, answer.body, self.request.url)

@@ -14,7 +14,8 @@ class FailureKind(Enum):
 
     RESOLVE = "resolve"  # the host has no address
     CONNECT = "connect"  # no connection
-    PROXY = "proxy"  # the proxy is not there, or refuses
+    PROXY = "proxy"  # the proxy is not there, or has trouble with the other side
+    PROXY_REFUSED = "proxy refused"  # its rules, its credentials or its certificate are in the way
     NOT_TLS = "not tls"  # the other side does not speak TLS
     TLS = "tls"  # the handshake failed
     CERTIFICATE = "certificate"  # the certificate is not trusted
