@@ -82,7 +82,9 @@ Credentials are taken in this order, user name and password each for itself:
 
 1. **Flags**: `--username`, and `--password` or `--password-stdin`
 2. **Environment variables**: `IDPBUILDER_REGISTRY_USER` and `IDPBUILDER_REGISTRY_PASSWORD`
-3. **Docker config file**: `~/.docker/config.json`, or the file that `--authfile` names
+3. **Where docker and podman keep them**: the file that `--authfile` or `REGISTRY_AUTH_FILE` names,
+   alone; else `DOCKER_AUTH_CONFIG`, docker's `config.json` with its credential helpers, and podman's
+   `auth.json`
 
 See the [Authentication Guide](../user-guide/authentication.md).
 

@@ -93,7 +93,9 @@ def pusher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pusher:
     """Pushes with no credentials on the machine."""
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("DOCKER_CONFIG", "IDPBUILDER_REGISTRY_USER", "IDPBUILDER_REGISTRY_PASSWORD"):
+    for name in ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("IDPBUILDER_REGISTRY_USER", "IDPBUILDER_REGISTRY_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)

@@ -127,6 +127,19 @@ def test_an_index_and_its_attestations_name_the_new_manifests(tmp_path: Path) ->
     assert subjects == digests[:2]
 
 
+def test_what_was_said_of_the_old_bytes_goes_with_them(tmp_path: Path) -> None:
+    layout, image = opened(tmp_path, ImageSpec())
+    value = json.loads(image.root.data)
+    kept, stale = "org.example.kept", "io.github.containers.zstd-chunked.manifest-position"
+    value["layers"][0] |= {"data": "AAAA", "annotations": {kept: "\ud800", stale: "1:2"}}
+    entry = layout.put_json(value, value["mediaType"])
+    layout.write_index([entry])
+    with open_source(str(layout.path), None, lambda: None) as (image,):
+        layer = root(replace(image, repack=True))["layers"][0]
+    assert "data" not in layer
+    assert layer["annotations"] == {kept: "\ud800"}
+
+
 def test_what_names_nothing_that_changed_stays_byte_for_byte(tmp_path: Path) -> None:
     _, image = opened(tmp_path, IndexSpec(attested=True))
     documents = rewritten(image, {})

@@ -20,7 +20,7 @@ from idpbuilder.push.blobs import STREAM_FROM
 from idpbuilder.push.result import PushResult
 from tests.parts.docker_archives import SHAPES, Saved, digest_of, members_of, save, write_tar
 from tests.parts.faults import AnswerAfterBody, Reset
-from tests.parts.images import ImageSpec, IndexSpec, write_layout
+from tests.parts.images import ImageSpec, IndexSpec, compressed, write_layout
 from tests.parts.memory_registry import MemoryRegistry
 from tests.push.conftest import Pusher
 
@@ -155,6 +155,37 @@ def test_a_memory_that_is_wrong_costs_time_and_nothing_else(
             memory.remember_packed(Digest.parse(diff_id), Method.choose().name, wrong)
     pusher.push(saved.path, f"{registry.host}/team/app:v1", retries=0)
     assert unpacked(registry, "team/app") == TWO.raw()
+
+
+def test_one_layer_that_lies_raw_here_and_packed_there_is_two(
+    registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
+) -> None:
+    raw = save(tmp_path / "raw.tar", [Saved(layers=(LARGE,), tags=("raw:v1",))])
+    members = members_of([Saved(layers=(LARGE,), tags=("packed:v1",))], "kaniko")
+    for name, data in members.items():
+        if name.endswith(".gz"):
+            assert isinstance(data, bytes)
+            members[name] = compressed(gzip.decompress(data), "zstd")
+    packed = write_tar(tmp_path / "packed.tar", members)
+    for images in ((raw.path, packed), (packed, raw.path)):
+        with MemoryRegistry() as other:
+            pusher.run(*images, registry=f"{other.host}/x", memory=False)
+            for repository, magic in (("x/raw", b"\x1f\x8b"), ("x/packed", b"\x28\xb5")):
+                (layer,) = manifest(other, repository)["layers"]
+                data = other.repository(repository).blobs[layer["digest"]].data
+                assert data is not None
+                assert data[:2] == magic
+                assert layer["mediaType"].endswith("gzip" if magic == b"\x1f\x8b" else "zstd")
+
+
+def test_a_second_image_with_the_same_layer_packs_nothing_even_without_the_cache(
+    registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
+) -> None:
+    one = save(tmp_path / "one.tar", [Saved(layers=(LARGE,), tags=("one:v1",))])
+    two = save(tmp_path / "two.tar", [Saved(layers=(LARGE, 500), tags=("two:v1",))])
+    pusher.run(one.path, two.path, registry=f"{registry.host}/x", memory=False)
+    assert len(registry.seen("PATCH")) <= 1
+    assert pusher.recorder.layers.count("mounted") == 1
 
 
 def test_without_the_cache_nothing_is_remembered(

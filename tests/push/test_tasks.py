@@ -103,6 +103,18 @@ def test_the_time_counts_from_the_first_request() -> None:
     assert engine.cancelled == [0]
 
 
+def test_the_time_goes_on_between_the_runs_of_one_loop() -> None:
+    engine = ScriptedEngine(lambda request: response(200))
+    loop = a_loop(engine)
+    loop.run(send(get("x")), timeout=5.0)
+    loop.check_deadline()
+    engine.now += 6.0
+    with pytest.raises(DeadlinePassed):
+        loop.check_deadline()
+    with pytest.raises(DeadlinePassed):
+        loop.run(send(get("y")), timeout=5.0)
+
+
 def test_a_request_to_stop_is_seen_on_the_next_turn() -> None:
     engine = ScriptedEngine(lambda request: None)
 

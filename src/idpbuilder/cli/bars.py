@@ -7,7 +7,7 @@ from typing import Final
 
 from idpbuilder.cli.report import TextReport, size_text
 from idpbuilder.cli.screen import Row, Screen
-from idpbuilder.push.events import Event, LayerEnded, Note, Progress, PushStarted
+from idpbuilder.push.events import Event, LayerEnded, Note, Progress, PushStarted, Warned
 
 _INTERVAL_SECONDS: Final = 0.1
 _WINDOW_SECONDS: Final = 5.0
@@ -46,7 +46,7 @@ class BarsReport:
         elif isinstance(event, PushStarted):
             self._screen.draw(())
             self._begin(event.layers)
-        elif not isinstance(event, Note):
+        elif not isinstance(event, Note | Warned):
             self._screen.draw(())
         self._lines.emit(event)
 

@@ -37,8 +37,8 @@ _TABLE: Final[tuple[tuple[type[PushError], Exit], ...]] = (
         Exit(
             2,
             "auth",
-            "the registry or its token service refuses (401, 403), a store of credentials cannot "
-            "be read, or a password would have gone over plain HTTP",
+            "the registry or its token service refuses (401, 403), a credential helper fails, or a "
+            "password would have gone over plain HTTP",
         ),
     ),
     (

@@ -92,7 +92,7 @@ def push_flags() -> list[click.Parameter]:
             ["--authfile"],
             group="Authentication",
             metavar="PATH",
-            help="Read credentials from this file alone, in place of the docker config.",
+            help="Read credentials from this file alone, in place of docker's and podman's own.",
         ),
         Flag(
             ["--insecure"],

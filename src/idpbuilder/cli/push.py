@@ -46,6 +46,7 @@ def _push(**values: object) -> int:
 
 def _carry_out(options: PushOptions, view: View, digestfile: str | None, session: Session) -> int:
     from idpbuilder.cli.digestfile import DigestFile
+    from idpbuilder.cli.limits import raise_descriptor_limit
     from idpbuilder.cli.report import digest_reference
     from idpbuilder.cli.signals import signals_reach
     from idpbuilder.cli.view import reporter_for
@@ -56,6 +57,7 @@ def _carry_out(options: PushOptions, view: View, digestfile: str | None, session
     if file is not None:
         file.check()
     run = session.run or _real_run()
+    raise_descriptor_limit()
     reporter, close = reporter_for(
         view, Stream(sys.stdout), Stream(sys.stderr), session.environ, session.secrets
     )

@@ -17,6 +17,7 @@ from idpbuilder.push.events import (
     Note,
     Progress,
     PushStarted,
+    Warned,
 )
 from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
 
@@ -31,6 +32,7 @@ class Shown:
 
     progress: bool
     notes: bool = False
+    warnings: bool = True
     results: bool = True
     digest_only: bool = False
 
@@ -71,6 +73,9 @@ class TextReport:
         if isinstance(event, Note):
             if self._shown.notes:
                 self._err.line(told(event.text, self._secrets))
+        elif isinstance(event, Warned):
+            if self._shown.warnings:
+                self._err.line(f"Warning: {told(event.text, self._secrets)}")
         elif isinstance(event, PushFailure):
             self._err.line(failure_text(event.error, self._secrets))
         elif isinstance(event, PushResult):

@@ -38,6 +38,7 @@ def reporter_for(
     shown = Shown(
         progress=lines,
         notes=view.verbose,
+        warnings=not view.quiet,
         results=not as_json,
         digest_only=view.quiet and not as_json,
     )

@@ -64,7 +64,23 @@ class Note:
     text: str
 
 
-Event = ImageChosen | PushStarted | LayerEnded | ManifestEnded | PushResult | PushFailure | Note
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What a user should know though the push goes on. It holds no secret."""
+
+    text: str
+
+
+Event = (
+    ImageChosen
+    | PushStarted
+    | LayerEnded
+    | ManifestEnded
+    | PushResult
+    | PushFailure
+    | Note
+    | Warned
+)
 
 
 class Reporter(Protocol):

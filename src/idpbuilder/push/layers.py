@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 
 from idpbuilder.errors import ImageInvalid
 from idpbuilder.image import Descriptor, Digest, Manifest
 from idpbuilder.memory import AnyMemory, Packed
+from idpbuilder.native import fingerprint_region
 from idpbuilder.packing import Packer, PackJob
 from idpbuilder.push.repack import (
     PackedLayer,
@@ -18,6 +20,10 @@ from idpbuilder.push.repack import (
 )
 from idpbuilder.push.tasks import Steps, Until
 from idpbuilder.source import Document, SourceImage
+from idpbuilder.wire import Region
+
+Recent = dict[tuple[Digest, str], Packed]
+"""What layers were packed into in this run, by diff ID and packer."""
 
 
 class LayersElsewhere(Exception):
@@ -27,8 +33,8 @@ class LayersElsewhere(Exception):
 class Layers:
     """Has the raw layers of `image` packed by `packer`, each once however often it is asked for.
 
-    With `all_layers` the packed ones are packed anew. What `memory` knows of a layer stands in for
-    packing it, until its bytes are needed.
+    With `all_layers` the packed ones are packed anew. What `memory` or this run (`recent`) knows of
+    a layer stands in for packing it, until its bytes are needed.
     """
 
     def __init__(
@@ -36,20 +42,24 @@ class Layers:
         image: SourceImage,
         packer: Packer,
         memory: AnyMemory,
+        recent: Recent,
         *,
         all_layers: bool,
     ) -> None:
         self._image = image
         self._packer = packer
         self._memory = memory
+        self._recent = recent
         self._all_layers = all_layers
         self._packable = packable(image, all_layers=all_layers)
         self._raw = layers_to_pack(image, all_layers=all_layers)
         self._jobs: dict[Digest, PackJob] = {}
         self._packed: dict[Digest, Packed] = {}
         for digest, layer in self._packable.items():
+            if layer.diff_id is None:
+                continue
             name = self._packer_name(digest)
-            known = memory.packed(layer.diff_id, name) if layer.diff_id else None
+            known = recent.get((layer.diff_id, name)) or memory.packed(layer.diff_id, name)
             if known is not None:
                 self._packed[digest] = known
 
@@ -100,7 +110,11 @@ class Layers:
             self._jobs[digest].check(diff_id)
         self._packed[digest] = packed
         if diff_id is not None:
-            self._memory.remember_packed(diff_id, self._packer_name(digest), packed)
+            name = self._packer_name(digest)
+            self._recent[diff_id, name] = packed
+            self._memory.remember_packed(diff_id, name, packed)
+            if self._stays(digest):
+                self._memory.remember_packed(diff_id, self._name_in_the_image, packed)
 
     def pack_all(self) -> Steps[None]:
         """Wait until it is known what every layer is packed into. Raises PushError."""
@@ -156,9 +170,33 @@ class Layers:
 
     def _packer_name(self, digest: Digest) -> str:
         """What makes the packed bytes what they are."""
-        if self._stays(digest):
-            return f"as stored/{self._packable[digest].stored}"
-        return self._packer.method.name
+        if not self._stays(digest):
+            return self._packer.method.name
+        layer = self._raw.get(digest)
+        return self._name_in_the_image if layer is None else _name_by_its_bytes(layer.region)
+
+    @property
+    def _name_in_the_image(self) -> str:
+        """What stands for the bytes of a packed layer that is not at hand."""
+        return f"as stored in {self._image.root.descriptor.digest}"
+
+    def release(self) -> None:
+        """Nobody needs the packed bytes any more: their room is given back."""
+        for job in self._jobs.values():
+            job.release()
+
+
+def _name_by_its_bytes(region: Region) -> str:
+    # a diff ID says nothing of the bytes that someone else packed
+    try:
+        fd = region.open_fd()
+        try:
+            sample = fingerprint_region(fd, region.offset, region.size)
+        finally:
+            os.close(fd)
+    except (OSError, EOFError):
+        return "as stored, and unreadable"
+    return f"as stored/{region.size}/{sample:016x}"
 
 
 def _result(job: PackJob) -> Packed:

@@ -7,20 +7,23 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from idpbuilder.credentials import find_credentials
-from idpbuilder.errors import CredentialStoreError, PushError, UsageError
+from idpbuilder.credentials import CredentialStores, Given
+from idpbuilder.credentials import Surroundings as CredentialSurroundings
+from idpbuilder.errors import PushError, UsageError
 from idpbuilder.image import Digest, Reference
 from idpbuilder.memory import AnyMemory
 from idpbuilder.packing import Packer, RawLayer
 from idpbuilder.push.destination import Destination, destinations
-from idpbuilder.push.events import ImageChosen, Note, Reporter
+from idpbuilder.push.events import ImageChosen, Note, Reporter, Warned
+from idpbuilder.push.layers import Recent
 from idpbuilder.push.options import PushOptions
 from idpbuilder.push.pushing import check_digest
 from idpbuilder.push.result import PushFailure
 from idpbuilder.push.session import RegistrySession, SessionOptions
-from idpbuilder.registry.credentials import Credentials
 from idpbuilder.registry.retry import RetryPolicy
 from idpbuilder.source import SourceImage, Surroundings, open_source
+from idpbuilder.transport.insecure import InsecureRegistries
+from idpbuilder.transport.trust import certs_d, folder_for
 from idpbuilder.wire import Engine, Region, Trust
 
 
@@ -31,6 +34,7 @@ class Tools:
     engine: Engine
     memory: AnyMemory
     packer: Packer
+    recent: Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,6 @@ class Failed(Exception):
         self.failure = failure
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the stores hold for a destination, or why they could not be read."""
-
-    credentials: Credentials | None
-    error: CredentialStoreError | None = None
-
-    def __call__(self) -> Credentials | None:
-        if self.error is not None:
-            raise self.error
-        return self.credentials
-
-
 class Preparation:
     """Makes of what a user asked for a list of errands. `check` may raise, to stop it."""
 
@@ -78,7 +69,13 @@ class Preparation:
         self._stop_check = check
         self._tools = tools
         self._taken: dict[Reference, Digest] = {}
+        self._insecure = InsecureRegistries(os.environ, self._note)
+        self._folders: dict[str, str | None] = {}
         self._sessions: dict[tuple[object, ...], RegistrySession] = {}
+        self._stores = CredentialStores(
+            Given(options.username, options.password, options.authfile),
+            CredentialSurroundings(os.environ, self._warn, options.confide, check),
+        )
 
     def errands(self, sources: ExitStack) -> list[Errand]:
         """What there is to do, in order; `sources` closes what was opened. Raises Failed."""
@@ -158,16 +155,19 @@ class Preparation:
             )
 
     def _session(self, place: Destination) -> RegistrySession:
-        registry, find = place.reference.registry, self._finder(place)
+        registry = place.reference.registry
+        # a slip in what the user gave shows here; helpers are asked when the registry asks
+        find = self._stores.lookup(registry, place.reference.repository)
+        trust, insecure = self._trust(place.reference)
         # a store may keep other credentials for other repositories of one registry
-        key = (registry, place.scheme, find)
+        key = (registry, place.scheme, find, insecure)
         session = self._sessions.get(key)
         if session is None:
             options, tools = self._options, self._tools
             session_options = SessionOptions(
                 RetryPolicy(options.retries),
-                Trust(verify=not options.insecure, cert_dir=options.cert_dir),
-                options.insecure,
+                trust,
+                insecure,
                 place.scheme,
                 options.confide,
             )
@@ -177,25 +177,23 @@ class Preparation:
             self._sessions[key] = session
         return session
 
-    def _finder(self, place: Destination) -> _Found:
-        """How to get the credentials when a registry asks for them.
-
-        A slip in what the user gave shows at once; a store that cannot be read matters only then.
-        """
-        options = self._options
-        try:
-            found = find_credentials(
-                place.reference.registry,
-                place.reference.repository,
-                username=options.username,
-                password=options.password,
-                authfile=options.authfile,
-                environ=os.environ,
-            )
-        except CredentialStoreError as error:
-            return _Found(None, error)
-        return _Found(found)
+    def _trust(self, reference: Reference) -> tuple[Trust, bool]:
+        """Whom to believe at a destination; whether it counts as `--insecure`."""
+        registry, options = reference.registry, self._options
+        insecure = options.insecure
+        if not insecure:
+            path = self._insecure.said_by(registry, reference.repository)
+            insecure = path is not None
+            if insecure:
+                self._note(f"trust: {registry} counts as `--insecure`, by `{path}`")
+        if registry not in self._folders:
+            given, places = options.cert_dir, certs_d(os.environ)
+            self._folders[registry] = given or folder_for(registry, places, self._note)
+        return Trust(verify=not insecure, cert_dir=self._folders[registry]), insecure
 
     def _note(self, text: str) -> None:
         if self._reporter.wants_notes:
             self._reporter.emit(Note(text))
+
+    def _warn(self, text: str) -> None:
+        self._reporter.emit(Warned(text))

@@ -30,7 +30,8 @@ T = TypeVar("T")
 class ImagePush:
     """Pushes `image` to `destination` over `session`; `jobs` blobs at once.
 
-    `layers` packs those of its layers that are raw.
+    `layers` packs those of its layers that are raw. `before` is the push that this one goes on
+    with, now that the layers are at hand which that one missed.
     """
 
     def __init__(
@@ -42,11 +43,10 @@ class ImagePush:
         reporter: Reporter,
         layers: Layers,
         jobs: int,
-        *,
-        again: bool = False,
+        before: ImagePush | None = None,
     ) -> None:
         self.image = image
-        self._again = again
+        self._before = before
         self.reference = destination.reference
         self._plan = plan_image(image)
         self._session = session
@@ -57,10 +57,10 @@ class ImagePush:
         self._repository = self.reference.repository
         self._blobs = Blobs(session, self._repository)
         self._trust = session.options.trust
-        self._began = loop.clock()
+        self.began: float = before.began if before else loop.clock()
         self._ended: dict[int, LayerResult] = {}
         self._present: set[Document] = set()
-        self._early: dict[Digest, Arrival] = {}
+        self.early: dict[Digest, Arrival] = before.early if before else {}
         self._tickets: dict[int, int] = {}
         self._sent = [0] * len(self._plan.layers)
         self._documents = image.documents
@@ -113,15 +113,16 @@ class ImagePush:
             planned = self._plan.layers[layer]
             sent = self._layers.unpacked(planned.digest, self._loop.engine.sent(ticket))
             self._sent[layer] = max(self._sent[layer], min(sent, planned.size))
-        self._reporter.progress(Progress(tuple(self._sent), self._loop.clock() - self._began))
+        self._reporter.progress(Progress(tuple(self._sent), self._loop.clock() - self.began))
 
     # -- the root
 
     def _begin(self, *, dry_run: bool = False) -> Steps[None]:
-        self._began = self._loop.clock()
         sizes = tuple(layer.size for layer in self._plan.layers)
         self._reporter.emit(
-            PushStarted(self.image.label, self.reference, sizes, dry_run, self._again)
+            PushStarted(
+                self.image.label, self.reference, sizes, dry_run, again=self._before is not None
+            )
         )
         self._layers.start()
         if self.reference.digest is not None:
@@ -178,12 +179,12 @@ class ImagePush:
         arrival = yield from self._blobs.bring_known(
             Packed(digest, size), body, self._session.habits, lambda _ticket: None
         )
-        self._early[blob.digest] = arrival
+        self.early[blob.digest] = arrival
 
     def _push_blob(self, blob: PlannedBlob, *, habits: Habits) -> Steps[None]:
         began = self._loop.clock()
         started = partial(self._watch, blob.layer)
-        early = self._early.pop(blob.digest, None)
+        early = self.early.pop(blob.digest, None)
         if early is not None:
             arrival = early
         elif self._layers.is_raw(blob.digest):
@@ -193,7 +194,7 @@ class ImagePush:
         elif blob.region is None:
             # one that the registry said it had, and then missed
             yield from self._bring_from_elsewhere(blob)
-            arrival = self._early.pop(blob.digest)
+            arrival = self.early.pop(blob.digest)
         else:
             local = LocalBlob(blob.digest, blob.region)
             arrival = yield from self._blobs.bring(local, habits, started)
@@ -347,7 +348,7 @@ class ImagePush:
             bytes_sent=tally.bytes_sent,
             requests=tally.requests,
             retries=tally.retries,
-            seconds=self._loop.clock() - self._began,
+            seconds=self._loop.clock() - self.began,
             dry_run=dry_run,
         )
 

@@ -26,6 +26,7 @@ from idpbuilder.wire import RegionBody
 
 _CONFIG_LIMIT = 8 * 1024 * 1024
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
+_OF_THE_BYTES = ("io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/")
 _AS_OCI = {
     DOCKER_LIST: OCI_INDEX,
     DOCKER_MANIFEST: OCI_MANIFEST,
@@ -115,7 +116,7 @@ def _rename_layers(
         now = packed.get(layer.digest)
         if now is not None:
             entry["mediaType"] = layer_type(layer.media_type, now.kind)
-            entry["digest"], entry["size"] = str(now.digest), now.size
+            _point(entry, now.digest, now.size)
     types = [entry["mediaType"] for entry in value["layers"]]
     if manifest.media_type in _AS_OCI and any(".oci." in kind for kind in types):
         # a format that Docker's own manifest has no name for
@@ -152,8 +153,20 @@ def _rename(entry: dict[str, Any], renamed: Mapping[Digest, Document]) -> None:
     document = _known(entry.get("digest"), renamed)
     if document is not None and str(document.descriptor.digest) != entry["digest"]:
         descriptor = document.descriptor
-        entry["mediaType"], entry["size"] = descriptor.media_type, descriptor.size
-        entry["digest"] = str(descriptor.digest)
+        entry["mediaType"] = descriptor.media_type
+        _point(entry, descriptor.digest, descriptor.size)
+
+
+def _point(entry: dict[str, Any], digest: Digest, size: int) -> None:
+    """Have a descriptor name other content, and say nothing more of the old one's bytes."""
+    if entry["digest"] == str(digest):
+        return
+    entry["digest"], entry["size"] = str(digest), size
+    entry.pop("data", None)
+    annotations = entry.get("annotations")
+    if isinstance(annotations, dict):
+        for key in [key for key in annotations if key.startswith(_OF_THE_BYTES)]:
+            del annotations[key]
 
 
 def _known(text: object, renamed: Mapping[Digest, Document]) -> Document | None:
@@ -164,7 +177,7 @@ def _known(text: object, renamed: Mapping[Digest, Document]) -> Document | None:
 
 
 def _document(old: Document, value: dict[str, Any]) -> Document:
-    data = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    data = json.dumps(value, separators=(",", ":")).encode()
     media_type = value.get("mediaType") or old.descriptor.media_type
     digest = Digest.of(data, old.descriptor.digest.algorithm)
     descriptor = replace(old.descriptor, media_type=media_type, digest=digest, size=len(data))

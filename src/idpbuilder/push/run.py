@@ -16,7 +16,6 @@ from idpbuilder.push.pushing import ImagePush
 from idpbuilder.push.result import PushFailure, PushResult
 from idpbuilder.push.stop import Stop
 from idpbuilder.push.tasks import DeadlinePassed, Loop
-from idpbuilder.source import SourceImage
 from idpbuilder.transport import CurlEngine, EngineSettings
 from idpbuilder.wire import Engine
 
@@ -41,13 +40,15 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
         stack.callback(memory.close)
         packer = Packer(options.method, wake=engine.wake, keep=not options.all_layers)
         stack.callback(packer.close)
-        tools = Tools(engine, memory, packer)
+        tools = Tools(engine, memory, packer, {})
         stack.callback(stop.wakes, None)
         stop.wakes(engine.wake)
         try:
-            preparation = Preparation(options, reporter, stop.check, tools)
-            for errand in preparation.errands(sources):
-                result = _push(errand, options, reporter, stop, tools)
+            patience = _Patience(stop)
+            errands = Preparation(options, reporter, patience.check, tools).errands(sources)
+            for number, errand in enumerate(errands):
+                last = all(other.image is not errand.image for other in errands[number + 1 :])
+                result = _push(errand, options, reporter, patience, tools, last=last)
                 outcomes.append(result)
                 reporter.emit(result)
         except Failed as failed:
@@ -56,22 +57,49 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
     return tuple(outcomes)
 
 
+class _Patience:
+    """Ends long work outside of a loop, too: when someone asks to stop, or the time is over."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
+        self.loop: Loop | None = None
+
+    def check(self) -> None:
+        """Raise Interrupted or DeadlinePassed."""
+        self.stop.check()
+        if self.loop is not None:
+            self.loop.check_deadline()
+
+
 def _push(
-    errand: Errand, options: PushOptions, reporter: Reporter, stop: Stop, tools: Tools
+    errand: Errand,
+    options: PushOptions,
+    reporter: Reporter,
+    patience: _Patience,
+    tools: Tools,
+    *,
+    last: bool,
 ) -> PushResult:
     session = errand.session
-    loop = Loop(session.engine, check=stop.check)
+    loop = patience.loop = Loop(session.engine, check=patience.stop.check)
+    session.begin_image(loop)
     image, push = errand.image, None
     try:
         while True:
-            session.begin_image(loop)
-            push = _image_push(image, errand, options, reporter, loop, tools)
+            layers = Layers(
+                image, tools.packer, tools.memory, tools.recent, all_layers=options.all_layers
+            )
+            push = ImagePush(
+                image, errand.destination, session, loop, reporter, layers, options.jobs, push
+            )
             loop.ticks(push.tick, reporter.interval)
             steps = push.rehearse() if options.dry_run else push.push(verify=options.verify)
             try:
                 result = loop.run(steps, options.timeout)
                 # the image is there: what the cleaning up comes to is no matter any more
                 _clean_up(push, session.engine)
+                if last:
+                    layers.release()
                 return result
             except LayersElsewhere:
                 _clean_up(push, session.engine)
@@ -84,27 +112,6 @@ def _push(
     if push is not None:
         _clean_up(push, session.engine)
     raise Failed(PushFailure(errand.image.label, errand.destination.reference, error)) from error
-
-
-def _image_push(
-    image: SourceImage,
-    errand: Errand,
-    options: PushOptions,
-    reporter: Reporter,
-    loop: Loop,
-    tools: Tools,
-) -> ImagePush:
-    layers = Layers(image, tools.packer, tools.memory, all_layers=options.all_layers)
-    return ImagePush(
-        image,
-        errand.destination,
-        errand.session,
-        loop,
-        reporter,
-        layers,
-        options.jobs,
-        again=image is not errand.image,
-    )
 
 
 def _clean_up(push: ImagePush, engine: Engine) -> None:

@@ -112,9 +112,10 @@ class Loop:
     def run(self, steps: Steps[T], timeout: float | None = None) -> T:
         """Run `steps` and all that it spawns; its result. Whatever is left at the end is dropped.
 
-        `timeout` in seconds counts from the first request; when it is over, DeadlinePassed.
+        `timeout` in seconds counts from the loop's first request, also where that was made in an
+        earlier run; when it is over, DeadlinePassed.
         """
-        self._timeout, self._deadline = timeout, None
+        self._timeout = timeout
         main = self.spawn(steps)
         next_tick = self.clock()
         try:
@@ -123,8 +124,8 @@ class Loop:
                 self._resume_ready()
                 if main.done:
                     break
+                self.check_deadline()
                 now = self.clock()
-                self._watch_deadline(now)
                 if self._tick and self._interval is not None and now >= next_tick:
                     self._tick()
                     next_tick = now + self._interval
@@ -135,8 +136,9 @@ class Loop:
             raise main.error
         return main.result  # type: ignore[return-value]
 
-    def _watch_deadline(self, now: float) -> None:
-        if self._deadline is not None and now >= self._deadline:
+    def check_deadline(self) -> None:
+        """Raise DeadlinePassed where the time that began with the first request is over."""
+        if self._deadline is not None and self.clock() >= self._deadline:
             raise DeadlinePassed
 
     def _turn(self, next_tick: float | None) -> None:
