@@ -106,8 +106,8 @@ class ZstdCodec:
     """Independent zstd frames (RFC 8878, section 3), one a block.
 
     From level 7 on zstd's own tables grow up to 64 MiB a thread. Here they are bounded to 5 MiB:
-    level 19 packs 2 % worse for it, and all are faster. With frames of 4 MiB blobs were 1 % smaller,
-    and fewer threads had room.
+    level 19 packs 2 % worse for it, and all are faster. With frames of 4 MiB blobs were 1 %
+    smaller, and fewer threads had room.
     """
 
     block_size = 2 * _MIB
