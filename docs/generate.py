@@ -195,7 +195,7 @@ Other variables that are read:
 | `NO_COLOR` | when set, the bars have no colour |
 | `TERM` | `dumb` or unset: no bars on a terminal, only lines |
 | `DOCKER_CONFIG` | the folder of the docker config file, in place of `~/.docker` |
-| `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` | the usual proxies, in lower case too |
+| `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | the usual proxies, in lower case too |
 | `SSL_CERT_FILE`, `SSL_CERT_DIR` | authorities to trust, in place of the system's |
 """
 

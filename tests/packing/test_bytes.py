@@ -131,6 +131,17 @@ def test_a_zstd_blob_is_a_frame_for_each_two_mebibytes(tmp_path: Path) -> None:
     assert zstd.decompress(blob[size:]) == raw[2 * MIB :]
 
 
+@pytest.mark.parametrize("level", [6, 7, 13, 19])
+def test_high_levels_with_bounded_tables_pack_always_the_same(tmp_path: Path, level: int) -> None:
+    raw = layer_tar(2 * MIB + 700_000)
+    layer, other = a_layer(tmp_path, raw), layer_tar(MIB)
+    (one,) = pack_all([layer], f"zstd-{level}", threads=1)
+    three = pack_all([a_layer(tmp_path, other), layer], f"zstd-{level}", threads=3)
+    assert three[1] == one
+    assert zstd.decompress(one[: zstd.get_frame_size(one)]) == raw[: 2 * MIB]
+    assert zstd.decompress(one[zstd.get_frame_size(one) :]) == raw[2 * MIB :]
+
+
 def test_data_that_does_not_compress_hardly_grows(tmp_path: Path) -> None:
     import random
 

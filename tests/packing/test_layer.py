@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 from dataclasses import replace
@@ -9,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from idpbuilder.errors import ImageChanged, ImageInvalid, ImageUnreadable, PushError
+from idpbuilder.errors import (
+    ImageChanged,
+    ImageInvalid,
+    ImageUnreadable,
+    LocalError,
+    PushError,
+)
 from idpbuilder.image import Digest
 from idpbuilder.packing import RawLayer
 from idpbuilder.packing import layer as layers
@@ -151,6 +158,45 @@ def test_what_is_no_tar_archive_is_no_layer(tmp_path: Path, raw: bytes) -> None:
 def test_a_layer_without_a_name_yet_is_named_by_its_file(tmp_path: Path) -> None:
     layer = a_layer(tmp_path, b"no tar", knows=False)
     assert failure(layer).what == f"a layer in `{layer.region.path}` is broken"
+
+
+@pytest.mark.parametrize("stored", ["", "gzip", "zstd"])
+def test_a_diff_id_is_verified_by_its_own_algorithm(tmp_path: Path, stored: str) -> None:
+    layer = replace(a_layer(tmp_path, RAW, stored=stored), diff_id=Digest.of(RAW, "sha512"))
+    assert read_all(layer).raw_digest == layer.diff_id
+    error = failure(replace(layer, diff_id=Digest.of(b"another layer", "sha512")))
+    assert isinstance(error, ImageInvalid)
+    assert error.why.endswith(f"holds {Digest.of(RAW, 'sha512')} in its place")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_layer_for_which_there_is_no_descriptor_is_not_at_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(self: Region) -> int:
+        raise OSError(number, os.strerror(number))
+
+    layer = a_layer(tmp_path, RAW)
+    monkeypatch.setattr(Region, "open_fd", refuse)
+    error = failure(layer)
+    assert isinstance(error, LocalError)
+    assert error.hint == "raise the limit on them (`ulimit -n`)"
+
+
+def test_a_lack_of_descriptors_at_the_end_does_not_make_a_lie_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = LayerReader(replace(a_layer(tmp_path, RAW), diff_id=Digest.of(b"x")))
+    buffer = memoryview(bytearray(MIB))
+    for _ in range(2):
+        reader.read(buffer)
+
+    def refuse(self: Region) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Region, "open_fd", refuse)
+    with pytest.raises(LocalError, match="too many files are open"):
+        reader.read(buffer)
 
 
 def test_the_checksums_of_old_archivers_are_known(tmp_path: Path) -> None:

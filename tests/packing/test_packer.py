@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +18,7 @@ from idpbuilder.image import Digest
 from idpbuilder.packing import Method, Packer, PackJob, RawLayer
 from idpbuilder.packing.codec import Piece
 from idpbuilder.packing.job import Block
-from idpbuilder.wire import RegionBody
+from idpbuilder.wire import Region, RegionBody
 from tests.packing.synthetic import (
     HANGS,
     MIB,
@@ -120,6 +122,48 @@ def test_the_same_layer_again_is_the_same_job(tmp_path: Path) -> None:
         assert packer.pack(unknown) is other
         bell.wait_for([job, other])
         assert packer.pack(layer) is job
+
+
+def test_a_layer_kept_as_another_tool_packed_it_is_a_job_of_its_own(tmp_path: Path) -> None:
+    plain, zipped, other = (
+        a_layer(tmp_path, RAW, stored=stored) for stored in ("", "zstd", "gzip")
+    )
+    for order in ((plain, zipped, other), (other, zipped, plain)):
+        with packing() as (packer, bell):
+            jobs = [packer.pack(layer) for layer in order]
+            bell.wait_for(jobs)
+            assert [job.kind for job in jobs] == [layer.stored or "gzip" for layer in order]
+            for job in jobs:
+                assert job.packed is not None
+                assert Digest.of(all_of(job.body())) == job.packed.digest
+            assert [packer.pack(layer) for layer in order] == jobs
+
+
+def test_layers_that_two_tools_zipped_differently_are_both_kept(tmp_path: Path) -> None:
+    first = a_layer(tmp_path, RAW, stored="gzip")
+    path = tmp_path / "other"
+    path.write_bytes(gzip.compress(RAW, 1, mtime=0))
+    second = RawLayer(first.diff_id, Region(str(path), 0, path.stat().st_size), "gzip")
+    with packing() as (packer, bell):
+        jobs = [packer.pack(layer) for layer in (first, second)]
+        bell.wait_for(jobs)
+        assert all_of(jobs[0].body()) == stored_as(RAW, "gzip")
+        assert all_of(jobs[1].body()) == path.read_bytes()
+
+
+def test_where_all_is_packed_anew_it_does_not_matter_how_a_layer_is_stored(tmp_path: Path) -> None:
+    with packing(keep=False) as (packer, _):
+        job = packer.pack(a_layer(tmp_path, RAW, stored="zstd"))
+        assert packer.pack(a_layer(tmp_path, RAW)) is job
+
+
+@pytest.mark.parametrize("stored", ["", "gzip"])
+def test_a_layer_begun_early_is_found_by_its_place(tmp_path: Path, stored: str) -> None:
+    layer = a_layer(tmp_path, RAW, stored=stored)
+    with packing() as (packer, _):
+        early = packer.pack(replace(layer, diff_id=None))
+        assert packer.pack(layer) is early
+        assert packer.pack(replace(layer, diff_id=Digest.of(RAW, "sha512"))) is not early
 
 
 def test_one_thread_works_layer_after_layer(
@@ -429,6 +473,122 @@ def test_cancelling_what_is_packed_gives_back_its_room(tmp_path: Path) -> None:
         assert job.packed is not None
         with pytest.raises(OSError, match="its packing was stopped"):
             job.body().open()
+
+
+@pytest.mark.parametrize("size", [600, 5 * MIB])
+def test_a_released_job_gives_back_its_room_and_keeps_what_it_knows(
+    tmp_path: Path, size: int
+) -> None:
+    layer = a_layer(tmp_path, layer_tar(size))
+    before_all = open_files()
+    with packing() as (packer, bell):
+        job = packer.pack(layer)
+        bell.wait_for([job])
+        packed, blob_size = job.packed, job.spool.size
+        assert open_files() == before_all + 1
+        job.release()
+        job.release()
+        assert open_files() == before_all
+        assert (job.packed, job.raw_digest, job.spool.size) == (packed, layer.diff_id, blob_size)
+        assert (job.done, job.error) == (True, None)
+        with pytest.raises(OSError, match="it was given up, having arrived"):
+            job.body().open()
+
+
+def test_a_released_layer_is_packed_anew_for_whoever_asks_again(tmp_path: Path) -> None:
+    layer = a_layer(tmp_path, RAW)
+    with packing() as (packer, bell):
+        job = packer.pack(layer)
+        bell.wait_for([job])
+        job.release()
+        again = packer.pack(layer)
+        assert again is not job
+        bell.wait_for([again])
+        job.release()
+        assert again.packed == job.packed
+        assert packer.pack(layer) is again
+        assert len(all_of(again.body())) == again.spool.size
+
+
+def test_a_job_that_is_not_done_cannot_be_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    before(monkeypatch, "commit", lambda job: gate())
+    with packing() as (packer, bell):
+        job = packer.pack(a_layer(tmp_path, RAW))
+        gate.wait()
+        job.release()
+        gate.open()
+        bell.wait_for([job])
+        assert job.packed is not None
+        assert Digest.of(all_of(job.body())) == job.packed.digest
+
+
+def test_hundreds_of_small_layers_take_one_file(tmp_path: Path) -> None:
+    layers = [a_layer(tmp_path, layer_tar(600 + number)) for number in range(300)]
+    before_all = open_files()
+    with packing() as (packer, bell):
+        jobs = [packer.pack(layer) for layer in layers]
+        bell.wait_for(jobs)
+        assert open_files() == before_all + 1
+        for job in jobs:
+            assert job.packed is not None
+            assert Digest.of(all_of(job.body())) == job.packed.digest
+        for job in jobs:
+            job.release()
+        assert open_files() == before_all
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_spool_for_which_there_is_no_descriptor_does_not_blame_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with packing() as (packer, bell):
+        job = packer.pack(a_layer(tmp_path, RAW))
+        bell.wait_for([job])
+        assert isinstance(job.error, LocalError)
+        assert job.error.why == "too many files are open"
+        assert job.error.hint == "raise the limit on them (`ulimit -n`)"
+
+
+@pytest.mark.parametrize(
+    ("method", "most"), [("gzip-2", 8), ("zstd-1", 3), ("zstd-19", 3), ("none", 16)]
+)
+def test_no_more_threads_work_than_there_is_memory_for(
+    tmp_path: Path, method: str, most: int
+) -> None:
+    with packing(method, threads=16) as (packer, _):
+        packer.pack(a_layer(tmp_path, RAW))
+        assert len(packing_threads()) == most
+
+
+@pytest.mark.parametrize(
+    ("method", "keep"), [("gzip-2", True), ("gzip-2", False), ("zstd-1", False)]
+)
+def test_what_is_about_stays_within_the_memory_and_is_all_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, keep: bool
+) -> None:
+    most = 0
+    layers = [a_layer(tmp_path, layer_tar(3 * MIB, seed), stored="zstd") for seed in range(12)]
+    with packing(method, threads=16, keep=keep) as (packer, bell):
+
+        def look(job: PackJob) -> None:
+            nonlocal most
+            with packer._ready:
+                most = max(most, packer._memory)
+
+        before(monkeypatch, "read", look)
+        jobs = [packer.pack(layer) for layer in layers]
+        bell.wait_for(jobs)
+        assert [job.error for job in jobs] == [None] * 12
+        packer.close()
+        assert packer._memory == packer._busy == packer._waiting == 0
+    assert 0 < most <= 50 * MIB
 
 
 def test_a_region_without_a_name_is_packed(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from idpbuilder.packing import GrowingBody, Spool
+from idpbuilder.packing import spool as spools
+from idpbuilder.packing.spool import Shelf
 from idpbuilder.wire import BodyReader
 from tests.packing.synthetic import open_files
 
@@ -114,4 +117,93 @@ def test_a_dropped_reader_gives_back_its_file(spool: Spool) -> None:
     take(reader)
     assert open_files() == before + 1
     del reader
+    assert open_files() == before
+
+
+def shelved(shelf: Shelf, data: bytes) -> Spool:
+    """A small blob that is whole."""
+    made = Spool(shelf=shelf)
+    made.append(data)
+    made.finish()
+    return made
+
+
+def test_small_blobs_lie_side_by_side_and_each_is_read_as_its_own() -> None:
+    shelf, before = Shelf(), open_files()
+    blobs = [b"%d" % number * number for number in range(1, 50)]
+    made = [shelved(shelf, blob) for blob in blobs]
+    assert open_files() == before + 1
+    for one, blob in zip(made, blobs, strict=True):
+        reader = one.open()
+        assert take(reader, 2000) == blob
+        assert take(reader) == b""
+        reader.close()
+        one.fail("given back")
+    assert open_files() == before
+
+
+def test_who_began_before_a_blob_went_to_the_shelf_reads_on() -> None:
+    shelf = Shelf()
+    first, made = shelved(shelf, b"another blob"), Spool(shelf=shelf)
+    made.append(b"012345")
+    early, idle = made.open(), made.open()
+    assert take(early, 2) == b"01"
+    made.append(b"6789")
+    made.finish()
+    assert take(early) == b"23456789"
+    assert take(early) == b""
+    assert take(idle) == b"0123456789"
+    for one in (first, made):
+        one.fail("given back")
+
+
+def test_a_large_blob_keeps_its_file_and_gives_it_back_at_once() -> None:
+    shelf, before = Shelf(), open_files()
+    small, large = shelved(shelf, b"small"), shelved(shelf, bytes(1024 * 1024))
+    assert open_files() == before + 2
+    large.fail("given back")
+    assert open_files() == before + 1
+    small.fail("given back")
+    assert open_files() == before
+
+
+def test_a_full_file_of_the_shelf_is_given_back_with_its_last_blob(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spools, "_FULL", 10)
+    shelf, before = Shelf(), open_files()
+    first, second, third = (shelved(shelf, b"123456") for _ in range(3))
+    assert open_files() == before + 2
+    first.fail("given back")
+    assert open_files() == before + 2
+    second.fail("given back")
+    assert open_files() == before + 1
+    reader = third.open()
+    assert take(reader) == b"123456"
+    reader.close()
+    third.fail("given back")
+    assert open_files() == before
+
+
+def test_a_shelf_without_room_takes_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, before = Shelf(), open_files()
+    made = Spool(shelf=shelf)
+    made.append(b"12345")
+
+    def full(fd: int, data: object, at: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        made.finish()
+    assert not made.finished
+    made.fail("no room")
+    assert open_files() == before
+
+
+def test_an_empty_blob_needs_no_shelf() -> None:
+    before = open_files()
+    made = Spool(shelf=Shelf())
+    made.finish()
+    assert take(made.open()) == b""
     assert open_files() == before

@@ -5,7 +5,8 @@ set -eu
 # program:package
 parts="docker-registry:docker-registry skopeo:skopeo umoci:umoci buildah:buildah
 openssl:openssl zstd:zstd dockerd:docker.io podman:podman
-docker-credential-pass:golang-docker-credential-helpers pass:pass gpg:gnupg"
+docker-credential-pass:golang-docker-credential-helpers pass:pass gpg:gnupg
+nginx:nginx-light tinyproxy:tinyproxy squid:squid microsocks:microsocks"
 
 missing() {
     for part in $parts; do
