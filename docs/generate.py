@@ -197,6 +197,7 @@ Other variables that are read:
 | `DOCKER_CONFIG` | the folder of the docker config file, in place of `~/.docker` |
 | `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | the usual proxies, in lower case too |
 | `SSL_CERT_FILE`, `SSL_CERT_DIR` | authorities to trust, in place of the system's |
+| `CONTAINERS_REGISTRIES_CONF` | podman's registries.conf, of which `insecure` is read |
 """
 
 CODES = """\

@@ -7,7 +7,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +31,8 @@ class _Unusable(Exception):
 
 def addresses_of(host: str) -> list[str]:
     """The addresses of a name; none where it has none, or where that takes too long to say."""
+    import socket
+
     found: list[str] = []
 
     def look_up() -> None:
