@@ -567,6 +567,12 @@ def test_no_more_threads_work_than_there_is_memory_for(
         assert len(packing_threads()) == most
 
 
+def test_few_threads_unpack_zstd_for_each_keeps_a_window(tmp_path: Path) -> None:
+    with packing(threads=16) as (packer, _):
+        packer.pack(a_layer(tmp_path, RAW, stored="zstd"))
+        assert len(packing_threads()) == 3
+
+
 @pytest.mark.parametrize(
     ("method", "keep"), [("gzip-2", True), ("gzip-2", False), ("zstd-1", False)]
 )
@@ -588,7 +594,8 @@ def test_what_is_about_stays_within_the_memory_and_is_all_given_back(
         assert [job.error for job in jobs] == [None] * 12
         packer.close()
         assert packer._memory == packer._busy == packer._waiting == 0
-    assert 0 < most <= 50 * MIB
+    # a block that was just packed counts twice, until its thread is done with it
+    assert 0 < most <= 56 * MIB
 
 
 def test_a_region_without_a_name_is_packed(tmp_path: Path) -> None:

@@ -25,8 +25,10 @@ _LIMIT = 1024**4
 """Raw bytes of the largest layer that is unpacked: what comes after is a bomb and no layer."""
 
 _BUFFER = 256 * 1024
-_ZSTD_WINDOW = 8 * 1024 * 1024
-"""Bytes that zstd looks back at most, at the levels in use (RFC 8878, section 3.1.1.1.2)."""
+_ZSTD_MEMORY = 16 * 1024 * 1024
+"""Bytes that unpacking zstd takes: 8 MiB to look back at (RFC 8878, section 3.1.1.1.2), and what
+glibc keeps of it for the threads that have read.
+"""
 _TAR_HEADER = 512
 _CHECKSUM = slice(148, 156)
 
@@ -69,7 +71,7 @@ class LayerReader:
     @property
     def memory(self) -> int:
         """Bytes of memory that are taken from the first read to the last."""
-        return _ZSTD_WINDOW if self._layer.stored == ZSTD else 0
+        return _ZSTD_MEMORY if self._layer.stored == ZSTD else 0
 
     def read(self, buffer: memoryview) -> tuple[int, bool]:
         """Fill `buffer` with the next bytes: how many they are, and whether the layer ends there.

@@ -127,7 +127,6 @@ class Packer:
     def _begin(self, layer: RawLayer) -> PackJob:
         if self._closing:
             raise ValueError("the packer is closed")
-        self._start()
         job = PackJob(
             layer,
             self.method,
@@ -136,16 +135,17 @@ class Packer:
             shelf=self._shelf,
             forget=self._forget,
         )
+        self._start(job)
         line = self._lines[self._key(layer)] = _Line(job)
         with self._ready:
             self._unread.append(line)
             self._ready.notify()
         return job
 
-    def _start(self) -> None:
-        # every thread that ever packs keeps some memory of its own, whatever the others do
-        most = max(1, min(self._count, _MEMORY // codec_of(self.method).in_hand))
-        while len(self._threads) < most:
+    def _start(self, job: PackJob) -> None:
+        # glibc keeps for every thread what that once needed, whether or not it still works
+        each = max(codec_of(self.method).in_hand, job.reading_memory)
+        while len(self._threads) < max(1, min(self._count, _MEMORY // each)):
             name = f"packing-{len(self._threads) + 1}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             try:
