@@ -195,6 +195,11 @@ Other variables that are read:
 | `NO_COLOR` | when set, the bars have no colour |
 | `TERM` | `dumb` or unset: no bars on a terminal, only lines |
 | `DOCKER_CONFIG` | the folder of the docker config file, in place of `~/.docker` |
+| `DOCKER_AUTH_CONFIG` | credentials as in that file, before any file |
+| `REGISTRY_AUTH_FILE` | as `--authfile` |
+| `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`, `CONTAINER_HOST` | the engine to look for images in, and how to reach it |
+| `XDG_RUNTIME_DIR`, `XDG_CONFIG_HOME`, `XDG_CACHE_HOME` | where engines' sockets, podman's files and our cache are |
+| `TMPDIR` | where packed layers, exports and standard input are spooled |
 | `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | the usual proxies, in lower case too |
 | `SSL_CERT_FILE`, `SSL_CERT_DIR` | authorities to trust, in place of the system's |
 | `CONTAINERS_REGISTRIES_CONF` | podman's registries.conf, of which `insecure` is read |

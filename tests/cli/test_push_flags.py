@@ -404,6 +404,12 @@ def test_a_format_or_level_that_there_is_not_is_a_slip(
     assert "hint: " in answer.stderr
 
 
+def test_all_tags_of_nothing_is_a_slip(call: Call) -> None:
+    answer = call("--all-tags")
+    assert answer.exit_code == 1
+    assert "`--all-tags` needs an IMAGE" in answer.stderr
+
+
 def test_the_cache_and_all_tags_are_switches(call: Call) -> None:
     run = FakeRun(result())
     call("image", run=run)

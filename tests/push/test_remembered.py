@@ -235,7 +235,7 @@ def test_every_image_of_a_known_archive_goes_where_its_name_says(
 def test_a_config_too_large_to_be_kept_costs_reading_the_archive_again(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("idpbuilder.push.repack._CONFIG_LIMIT", 10)
+    monkeypatch.setattr("idpbuilder.push.repack.CONFIG_LIMIT", 10)
     layout = write_layout(tmp_path / "layout", [ImageSpec()])
     archive = write_archive(tmp_path / "app.tar.gz", layout, "gzip")
     pusher.push(archive, f"{registry.host}/team/app:v1")

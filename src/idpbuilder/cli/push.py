@@ -129,6 +129,11 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
     images: tuple[str, ...] = values["images"]
     if "" in images:
         raise UsageError("IMAGE is empty", hint="name a path, or leave it out")
+    if given.has("all_tags") and not images:
+        raise UsageError(
+            "`--all-tags` needs an IMAGE",
+            hint="name the repository whose tags are pushed; without IMAGE one image is chosen",
+        )
     arguments: dict[str, Any] = {
         "images": images,
         "to": tuple(parsed(text, "`--to`", _destination, _TO_HINT) for text in values["to"]),

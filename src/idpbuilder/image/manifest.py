@@ -18,6 +18,10 @@ INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 DOCUMENT_LIMIT = 4 * 1024 * 1024
 """Bytes of the largest manifest or index that is read or sent: what every registry must take."""
+CONFIG_LIMIT = 8 * 1024 * 1024
+"""Bytes of the largest image config that is read."""
+REFERENCE_TYPE = "vnd.docker.reference.type"
+"""The annotation of what stands in an index beside its images and is none: an attestation."""
 _SIZE_LIMIT = 2**63
 """Sizes are int64 (OCI image specification, descriptor.md, Properties)."""
 

@@ -10,6 +10,7 @@ from idpbuilder.image.digest import Digest
 from idpbuilder.image.invalid import InvalidValue
 
 DOCKER_HUB = "docker.io"
+DEFAULT_TAG = "latest"
 _HUB_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io", "docker.io"})
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")

@@ -95,6 +95,13 @@ class PackJob:
         """
         return RegionBody(self.layer.region) if self._is_region else GrowingBody(self.spool)
 
+    def result(self) -> Packed:
+        """What a job that is done came to. Raises its `error`."""
+        if self.error is not None:
+            raise self.error
+        assert self.packed is not None, CANCELLED
+        return self.packed
+
     def check(self, diff_id: Digest | None) -> None:
         """Raise ImageInvalid where the job is done and what it read has another diff ID."""
         if diff_id is not None and self.raw_digest not in (None, diff_id):

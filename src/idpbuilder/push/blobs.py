@@ -116,11 +116,13 @@ class Blobs:
         if job.layer.region.size >= STREAM_FROM:
             yield Until(lambda: job.done or job.spool.size > 0)
             if not job.done and (yield from self._stream(job, started)):
-                return Arrival(*_packed(job), BlobStatus.PUSHED)
+                packed = job.result()
+                return Arrival(packed.digest, packed.size, BlobStatus.PUSHED)
         yield Until(lambda: job.done)
-        digest, size = _packed(job)
+        packed = job.result()
+        digest = packed.digest
         if self.is_known(digest):
-            return Arrival(digest, size, BlobStatus.EXISTS)
+            return Arrival(digest, packed.size, BlobStatus.EXISTS)
         body = job.body()
         if isinstance(body, RegionBody):
             return (yield from self.bring(LocalBlob(digest, body.region), habits, started))
@@ -149,7 +151,7 @@ class Blobs:
             return (yield from self.bring_packed(body.job, habits, started))
         if body.job is not None:
             yield Until(body.is_done)
-            _packed(body.job)
+            body.job.result()
         return arrival
 
     def cancel(self, session: str) -> Steps[None]:
@@ -209,12 +211,5 @@ class Blobs:
             self._open.discard(upload)
         if upload.state is not Streamed.DONE:
             return False
-        self.arrived(_packed(job)[0])
+        self.arrived(job.result().digest)
         return True
-
-
-def _packed(job: PackJob) -> tuple[Digest, int]:
-    if job.error is not None:
-        raise job.error
-    assert job.packed is not None
-    return job.packed.digest, job.packed.size

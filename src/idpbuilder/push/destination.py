@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 from idpbuilder.errors import UsageError
 from idpbuilder.image import InvalidValue, Reference
-from idpbuilder.image.reference import DOCKER_HUB, check_registry, check_repository, is_docker_hub
+from idpbuilder.image.reference import (
+    DEFAULT_TAG,
+    DOCKER_HUB,
+    check_registry,
+    check_repository,
+    is_docker_hub,
+)
 
 if TYPE_CHECKING:
     # to read a flag's value, no source need be loaded
     from idpbuilder.source import SourceImage
 
-_DEFAULT_TAG = "latest"
 _NO_DESTINATION = (
     "name a registry with `--registry HOST[/NAMESPACE]` or IDPBUILDER_REGISTRY_URL, "
     "a full destination with `--to`, or give the image a qualified tag"
@@ -78,7 +83,7 @@ def _explicit(reference: Reference, image: SourceImage) -> Destination:
     reference = _normal(reference)
     if not reference.tag and reference.digest is None:
         tags = [name.tag for name in image.names if name.tag]
-        reference = replace(reference, tag=image.tag or (tags[0] if tags else _DEFAULT_TAG))
+        reference = replace(reference, tag=image.tag or (tags[0] if tags else DEFAULT_TAG))
     return Destination(reference)
 
 
@@ -91,7 +96,7 @@ def _below(prefix: Prefix, name: Reference) -> Destination:
         check_repository(repository, prefix.registry)
     except InvalidValue as error:
         raise UsageError("the destination is no valid name", str(error)) from error
-    reference = _normal(Reference(prefix.registry, repository, name.tag or _DEFAULT_TAG))
+    reference = _normal(Reference(prefix.registry, repository, name.tag or DEFAULT_TAG))
     return Destination(reference, prefix.scheme)
 
 
@@ -104,7 +109,7 @@ def _own(name: Reference) -> Destination:
         raise UsageError(
             f"`{name}` has no destination", "its name has no registry", _NO_DESTINATION
         )
-    return Destination(replace(_normal(name), tag=name.tag or _DEFAULT_TAG))
+    return Destination(replace(_normal(name), tag=name.tag or DEFAULT_TAG))
 
 
 def _normal(reference: Reference) -> Reference:

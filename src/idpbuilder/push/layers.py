@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
-from idpbuilder.errors import ImageInvalid
+from idpbuilder.errors import SourceError
 from idpbuilder.image import Descriptor, Digest, Manifest
 from idpbuilder.memory import AnyMemory, Packed
 from idpbuilder.native import fingerprint_region
@@ -55,10 +55,11 @@ class Layers:
         self._raw = layers_to_pack(image, all_layers=all_layers)
         self._jobs: dict[Digest, PackJob] = {}
         self._packed: dict[Digest, Packed] = {}
+        self._names: dict[Digest, str] = {}
         for digest, layer in self._packable.items():
             if layer.diff_id is None:
                 continue
-            name = self._packer_name(digest)
+            name = self._names[digest] = self._packer_name(digest)
             known = recent.get((layer.diff_id, name)) or memory.packed(layer.diff_id, name)
             if known is not None:
                 self._packed[digest] = known
@@ -110,7 +111,7 @@ class Layers:
             self._jobs[digest].check(diff_id)
         self._packed[digest] = packed
         if diff_id is not None:
-            name = self._packer_name(digest)
+            name = self._names[digest]
             self._recent[diff_id, name] = packed
             self._memory.remember_packed(diff_id, name, packed)
             if self._stays(digest):
@@ -122,7 +123,7 @@ class Layers:
             if digest not in self._packed:
                 job = self.job(digest)
                 yield Until(lambda job=job: job.done)  # type: ignore[misc]
-                self.learn(digest, _result(job))
+                self.learn(digest, job.result())
 
     def documents(self) -> tuple[Document, ...]:
         """The documents of the image as it goes out, children first, the root last."""
@@ -158,7 +159,7 @@ class Layers:
     def _remember_config(self, config: Descriptor) -> None:
         # the push has succeeded, whatever became of the file since; and an artifact's config may be
         # too large to be kept
-        with suppress(ImageInvalid):
+        with suppress(SourceError):
             self._memory.remember_document(config.digest, config_of(self._image, config))
 
     def _stays(self, digest: Digest) -> bool:
@@ -197,10 +198,3 @@ def _name_by_its_bytes(region: Region) -> str:
     except (OSError, EOFError):
         return "as stored, and unreadable"
     return f"as stored/{region.size}/{sample:016x}"
-
-
-def _result(job: PackJob) -> Packed:
-    if job.error is not None:
-        raise job.error
-    assert job.packed is not None
-    return Packed(job.packed.digest, job.packed.size)

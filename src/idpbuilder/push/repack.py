@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from idpbuilder.errors import ImageInvalid
 from idpbuilder.image import Descriptor, Digest, InvalidValue, Manifest, parse_document
 from idpbuilder.image.layer import layer_compression, layer_type
 from idpbuilder.image.manifest import (
+    CONFIG_LIMIT,
     DOCKER_LIST,
     DOCKER_MANIFEST,
     OCI_INDEX,
@@ -22,9 +22,8 @@ from idpbuilder.image.manifest import (
 )
 from idpbuilder.packing import RawLayer
 from idpbuilder.source import Document, SourceImage
-from idpbuilder.wire import RegionBody
+from idpbuilder.source.files import read
 
-_CONFIG_LIMIT = 8 * 1024 * 1024
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _OF_THE_BYTES = ("io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/")
 _AS_OCI = {
@@ -185,21 +184,8 @@ def _document(old: Document, value: dict[str, Any]) -> Document:
 
 
 def config_of(image: SourceImage, config: Descriptor) -> bytes:
-    """The bytes of a config of `image`. Raises ImageInvalid."""
-    region = image.blobs[config.digest]
-    what = f"`{image.label}` is no valid image"
-    if region.size > _CONFIG_LIMIT:
-        raise ImageInvalid(what, f"its config has more than {_CONFIG_LIMIT} bytes", _AGAIN)
-    buffer = bytearray(region.size)
-    try:
-        reader = RegionBody(region).open()
-        try:
-            reader.readinto(memoryview(buffer))
-        finally:
-            reader.close()
-    except (OSError, EOFError) as error:
-        raise ImageInvalid(what, f"its config cannot be read: {error}", _AGAIN) from error
-    return bytes(buffer)
+    """The bytes of a config of `image`. Raises SourceError."""
+    return read(image.label, image.blobs[config.digest], str(config.digest), CONFIG_LIMIT)
 
 
 def _diff_ids(image: SourceImage, manifest: Manifest) -> list[Digest | None]:
@@ -213,6 +199,3 @@ def _diff_ids(image: SourceImage, manifest: Manifest) -> list[Digest | None]:
         return [Digest.parse(text) for text in texts]
     except InvalidValue:
         return unknown
-
-
-_AGAIN = "copy or save the image again, whole"

@@ -6,12 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from idpbuilder.errors import PlatformNotFound
 from idpbuilder.image import Descriptor, Digest, Index, InvalidValue, Manifest, Platform
-from idpbuilder.image.manifest import INDEX_TYPES, MANIFEST_TYPES, parse_object
+from idpbuilder.image.manifest import (
+    CONFIG_LIMIT,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    REFERENCE_TYPE,
+    parse_object,
+)
 from idpbuilder.source.files import listed, shown
 from idpbuilder.source.tree import Tree
 
-_REFERENCE_TYPE = "vnd.docker.reference.type"
-_CONFIG_LIMIT = 8 * 1024 * 1024
 _DEPTH_LIMIT = 8
 
 
@@ -54,7 +58,7 @@ def _offered(
         yield descriptor, _platform(tree, document.content)
         return
     for child in document.content.manifests:
-        if child.annotation(_REFERENCE_TYPE) is not None:
+        if child.annotation(REFERENCE_TYPE) is not None:
             continue
         if child.media_type in INDEX_TYPES and depth < _DEPTH_LIMIT:
             yield from _offered(tree, child, depth + 1, seen)
@@ -70,9 +74,9 @@ def _platform_below(tree: Tree, descriptor: Descriptor) -> Platform | None:
 
 
 def _platform(tree: Tree, manifest: Manifest) -> Platform | None:
-    if manifest.config.size > _CONFIG_LIMIT:
+    if manifest.config.size > CONFIG_LIMIT:
         return None
-    config = tree.content(manifest.config, _CONFIG_LIMIT)
+    config = tree.content(manifest.config, CONFIG_LIMIT)
     try:
         return Platform.of(parse_object(config)) if config is not None else None
     except InvalidValue:

@@ -16,6 +16,7 @@ from idpbuilder.errors import ImageInvalid
 from idpbuilder.image import Descriptor, Digest, Index, InvalidValue
 from idpbuilder.image.layer import RAW_DOCKER_LAYER
 from idpbuilder.image.manifest import (
+    CONFIG_LIMIT,
     DOCKER_MANIFEST,
     DOCUMENT_LIMIT,
     OCI_INDEX,
@@ -29,7 +30,6 @@ from idpbuilder.source.spool import MAGIC_LENGTH, compression_of
 from idpbuilder.wire import Region
 
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
-_CONFIG_LIMIT = 8 * 1024 * 1024
 _LAYERS_LIMIT = 200_000
 """Layers of all images of an archive together: a thousand images of as many as Docker allows."""
 _SHOWN = 300
@@ -86,7 +86,7 @@ def _items(files: Files) -> list[Item]:
     if region is None:
         raise invalid(files.path, f"it holds no `{MANIFEST_FILE}`")
     try:
-        value = json.loads(read(files, region, MANIFEST_FILE, DOCUMENT_LIMIT))
+        value = json.loads(read(files.path, region, MANIFEST_FILE, DOCUMENT_LIMIT))
     except (ValueError, RecursionError) as error:
         raise invalid(files.path, f"`{MANIFEST_FILE}` is not JSON") from error
     if not isinstance(value, list):
@@ -171,7 +171,7 @@ class _Reading:
         known = self._configs.get(region)
         if known is not None:
             return known
-        data = read(self._files, region, name[:_SHOWN], _CONFIG_LIMIT)
+        data = read(self._files.path, region, name[:_SHOWN], CONFIG_LIMIT)
         digest = Digest.of(data)
         named = _HASHED_NAME.match(name)
         if named and named[1] != digest.encoded:
@@ -191,7 +191,7 @@ class _Reading:
         known = self.blobs.setdefault(blob_name(diff_id), region)
         if known is region and diff_id not in self.stored:
             start = Region(region.path, region.offset, min(region.size, MAGIC_LENGTH), region.fd)
-            compression = compression_of(read(self._files, start, name[:_SHOWN], MAGIC_LENGTH))
+            compression = compression_of(read(self._files.path, start, name[:_SHOWN], MAGIC_LENGTH))
             if compression is not None:
                 self.stored[diff_id] = compression.name
         return Descriptor(RAW_DOCKER_LAYER, diff_id, known.size)

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 
 from idpbuilder.errors import ImageInvalid, ImageNotFound
 from idpbuilder.image import Descriptor, Index, InvalidValue, Reference
-from idpbuilder.image.reference import check_tag
+from idpbuilder.image.manifest import REFERENCE_TYPE
+from idpbuilder.image.reference import DEFAULT_TAG, check_tag
 from idpbuilder.source.called import repository, same
 from idpbuilder.source.files import invalid, listed, shown
 
 CONTAINERD_NAME = "io.containerd.image.name"
 _REF_NAME = "org.opencontainers.image.ref.name"
-_REFERENCE_TYPE = "vnd.docker.reference.type"
-_DEFAULT_TAG = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def candidates(index: Index, path: str, ref: str) -> tuple[Candidate, ...]:
     Raises ImageNotFound, or ImageInvalid where `ref` is ambiguous or no name to push under.
     """
     # at the top level an attestation is nobody's image: the index of its image names it again
-    listed_there = [one for one in index.manifests if one.annotation(_REFERENCE_TYPE) is None]
+    listed_there = [one for one in index.manifests if one.annotation(REFERENCE_TYPE) is None]
     entries = [(one, Called.by_annotations(one)) for one in listed_there]
     if ref:
         names, keys = [called for _, called in entries], [one.digest for one, _ in entries]
@@ -139,7 +138,7 @@ def _with_name(entries: Sequence[Called], ref: str) -> tuple[int, ...]:
         asked = Reference.parse(ref)
     except InvalidValue:
         return ()
-    whole = replace(asked, tag=asked.tag or _DEFAULT_TAG)
+    whole = replace(asked, tag=asked.tag or DEFAULT_TAG)
     names = [(place, entry.name) for place, entry in enumerate(entries) if entry.name]
     found = tuple(place for place, name in names if same(name, whole))
     if not found and not asked.tag:
@@ -174,4 +173,4 @@ def _name(text: str, tag: str) -> Reference | None:
         return None
     if not reference.tag and tag:
         check_tag(tag)
-    return replace(reference, tag=reference.tag or tag or _DEFAULT_TAG, digest=None)
+    return replace(reference, tag=reference.tag or tag or DEFAULT_TAG, digest=None)

@@ -41,15 +41,15 @@ def blob_name(digest: Digest) -> str:
     return f"{BLOBS}{digest.algorithm}/{digest.encoded}"
 
 
-def read(files: Files, region: Region, name: str, limit: int) -> bytes:
-    """All bytes of `region`, which is `name` in `files`.
+def read(path: str, region: Region, name: str, limit: int) -> bytes:
+    """All bytes of `region`, which is `name` in the source that the user knows as `path`.
 
     Raises ImageInvalid where it is larger than `limit` bytes or shorter than it was a moment
     ago, ImageUnreadable where it cannot be read.
     """
     if region.size > limit:
         why = f"`{name}` has {region.size} bytes, and more than {limit} are never read"
-        raise invalid(files.path, why)
+        raise invalid(path, why)
     buffer = bytearray(region.size)
     try:
         reader = RegionBody(region).open()
@@ -61,7 +61,7 @@ def read(files: Files, region: Region, name: str, limit: int) -> bytes:
         raise unreadable(region.path, error) from error
     except EOFError as error:
         why = f"`{name}` ends before its {region.size} bytes"
-        raise invalid(files.path, why) from error
+        raise invalid(path, why) from error
     return bytes(buffer)
 
 
@@ -71,7 +71,7 @@ def check_layout(files: Files) -> None:
     if region is None:
         raise no_image(files.path, f"it holds no `{LAYOUT_FILE}` file")
     try:
-        layout = parse_object(read(files, region, LAYOUT_FILE, _LAYOUT_FILE_LIMIT))
+        layout = parse_object(read(files.path, region, LAYOUT_FILE, _LAYOUT_FILE_LIMIT))
     except InvalidValue as error:
         raise no_image(files.path, f"`{LAYOUT_FILE}` {error}") from error
     version = layout.get("imageLayoutVersion")

@@ -166,7 +166,7 @@ def _index(files: Files) -> Index:
     if region is None:
         raise no_image(files.path, f"it holds no `{INDEX_FILE}`")
     try:
-        index = parse_document(read(files, region, INDEX_FILE, DOCUMENT_LIMIT))
+        index = parse_document(read(files.path, region, INDEX_FILE, DOCUMENT_LIMIT))
     except InvalidValue as error:
         why = f"`{INDEX_FILE}` {error}"
         raise invalid(files.path, why) from error

@@ -54,7 +54,7 @@ class Tree:
         region = self.region(descriptor)
         if region is None:
             return None
-        data = read(self._files, region, str(descriptor.digest), limit)
+        data = read(self.path, region, str(descriptor.digest), limit)
         if not descriptor.digest.matches(data):
             raise self.invalid(f"the content of {descriptor.digest} has another digest")
         return data

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from idpbuilder.errors import ImageNotFound, UsageError
 from idpbuilder.image import Digest, InvalidValue, Reference
+from idpbuilder.image.reference import DEFAULT_TAG
 from idpbuilder.source.called import parsed, pushed, repository, same, spellings
 from idpbuilder.source.engines.engine import ContainerEngine, Details, Listed
 from idpbuilder.source.files import listed
 
-_DEFAULT_TAG = "latest"
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})\Z")
 
 
@@ -83,7 +83,7 @@ class Question:
                     f"name the repository alone: `{name.name}`",
                 )
             return name
-        return name if name.digest else replace(name, tag=name.tag or _DEFAULT_TAG)
+        return name if name.digest else replace(name, tag=name.tag or DEFAULT_TAG)
 
     # -- one image
 
