@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import ssl
 import subprocess
 import tempfile
@@ -26,6 +27,8 @@ PASSWORD = "correct-horse"
 _HTPASSWD = "pusher:$2y$04$EaQWoUZqgtRaoLW.x5NpreKuJ8t/fdcfaINRq6Q8IrBhgTEXKu/l2\n"
 _START_LIMIT = 20.0
 """Seconds for the registry to come up."""
+_ANSWERED = re.compile(r'\] "([A-Z]+) (\S+) (HTTP/\S+)" \d')
+_CLIENT = re.compile(r'level=\w+ msg="response completed.* http\.request\.remoteaddr="([^"]+)"')
 _ACCEPT = ", ".join(
     f"application/vnd.{kind}"
     for kind in (
@@ -51,6 +54,15 @@ class DistributionOptions:
     basic: bool = False
     tokens: TokenService | None = None
     relative_urls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request that Distribution answered; `version` as in `HTTP/1.1`."""
+
+    method: str
+    uri: str
+    version: str
 
 
 class Distribution:
@@ -118,6 +130,20 @@ class Distribution:
         trace: TracebackType | None,
     ) -> None:
         self._stop()
+
+    def heard(self, count: int) -> tuple[Heard, ...]:
+        """The requests to which it answered, in the order of their answers, once it has written
+        down at least `count` of them.
+        """
+        until = time.monotonic() + _START_LIMIT
+        while len(found := _ANSWERED.findall(self.log)) < count and time.monotonic() < until:
+            time.sleep(0.02)
+        return tuple(Heard(*parts) for parts in found)
+
+    @property
+    def clients(self) -> frozenset[str]:
+        """The address and port of every connection that brought a request so far."""
+        return frozenset(_CLIENT.findall(self.log))
 
     # -- what it holds
 

@@ -11,7 +11,7 @@ from idpbuilder.errors import PushError, RegistryFailed, TlsFailed, Unauthorized
 from idpbuilder.image import Digest
 from idpbuilder.memory import Forgetful
 from idpbuilder.push.session import RegistrySession, SessionOptions
-from idpbuilder.push.tasks import Loop, Steps, Task, join
+from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, join
 from idpbuilder.registry.credentials import Credentials
 from idpbuilder.registry.lookup import has_blob
 from idpbuilder.registry.retry import RetryPolicy, Setback
@@ -317,3 +317,25 @@ def test_a_secret_never_follows_a_location_to_another_host() -> None:
     world = World(in_turn(BASIC, elsewhere, response(201)))
     assert world.upload().state is State.DONE
     assert [header is not None for header in world.headers()] == [False, True, False]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_when_the_registry_asks_for_quiet_nobody_asks_it_anything(status: int) -> None:
+    asked: list[float] = []
+    answers = iter([response(status, Retry_After="30"), response(404), response(404)])
+
+    def answer(request: Request) -> Answer:
+        asked.append(world.engine.now)
+        return next(answers)
+
+    world = World(answer, credentials=None)
+
+    def later() -> Steps[bool]:
+        yield Sleep(5.0)
+        return (yield from world.ask())
+
+    def both() -> Steps[list[bool]]:
+        return (yield from join([world.loop.spawn(world.ask()), world.loop.spawn(later())]))
+
+    assert world.loop.run(both()) == [False, False]
+    assert asked == [0.0, 30.0, 30.0]

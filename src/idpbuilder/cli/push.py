@@ -119,7 +119,6 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
     from idpbuilder.cli.values import duration, rate, whole_number
     from idpbuilder.image import Platform
     from idpbuilder.push.options import (
-        DEFAULT_JOBS,
         DEFAULT_RETRIES,
         DEFAULT_TIMEOUT,
         RETRIES_LIMIT,
@@ -147,7 +146,7 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
         "retries": given.value(
             "retry_attempts", lambda text: whole_number(text, 0, RETRIES_LIMIT), DEFAULT_RETRIES
         ),
-        "jobs": given.value("jobs", lambda text: whole_number(text, 1, JOBS_LIMIT), DEFAULT_JOBS),
+        "jobs": given.value("jobs", lambda text: whole_number(text, 1, JOBS_LIMIT), None),
         "limit_rate": given.value("limit_rate", rate, None),
         "method": _method(given),
         "all_layers": given.is_set("compression"),

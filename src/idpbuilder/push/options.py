@@ -9,7 +9,6 @@ from idpbuilder.packing import Method
 from idpbuilder.push.destination import Prefix
 from idpbuilder.registry.credentials import Confide, confide_in_nobody
 
-DEFAULT_JOBS = 16
 DEFAULT_TIMEOUT = 300.0
 DEFAULT_RETRIES = 10
 RETRIES_LIMIT = 20
@@ -18,7 +17,8 @@ RETRIES_LIMIT = 20
 @dataclass(frozen=True, slots=True)
 class PushOptions:
     """`timeout` in seconds for each destination, None without limit; `limit_rate` in bytes per
-    second over all transfers, None without; `jobs` concurrent transfers per registry. `method` is
+    second over all transfers, None without; `jobs` concurrent transfers per registry,
+    None for as many as pay. `method` is
     how raw layers are packed, and with `all_layers` the packed ones too. `memory` says whether
     earlier runs are remembered; `all_tags` asks for every tag of the named repositories. `username`
     and `password` come from flags and variables, each None where neither names it. `confide` is
@@ -36,7 +36,7 @@ class PushOptions:
     insecure: bool = False
     timeout: float | None = DEFAULT_TIMEOUT
     retries: int = DEFAULT_RETRIES
-    jobs: int = DEFAULT_JOBS
+    jobs: int | None = None
     limit_rate: int | None = None
     method: Method = field(default_factory=Method.choose)
     all_layers: bool = False

@@ -170,6 +170,7 @@ class Preparation:
                 insecure,
                 place.scheme,
                 options.confide,
+                options.jobs,
             )
             session = RegistrySession(
                 registry, session_options, find, tools.engine, self._note, tools.memory

@@ -18,7 +18,7 @@ from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.plan import PlannedBlob, plan_image
 from idpbuilder.push.result import BlobStatus, LayerResult, PushResult
 from idpbuilder.push.session import RegistrySession
-from idpbuilder.push.tasks import Loop, Steps, join
+from idpbuilder.push.tasks import Loop, Steps, Until, join
 from idpbuilder.registry.lookup import find_manifest, read_manifest
 from idpbuilder.registry.manifest_put import ManifestPut
 from idpbuilder.registry.upload import Habits, Probe
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class ImagePush:
-    """Pushes `image` to `destination` over `session`; `jobs` blobs at once.
+    """Pushes `image` to `destination` over `session`.
 
     `layers` packs those of its layers that are raw. `before` is the push that this one goes on
     with, now that the layers are at hand which that one missed.
@@ -42,7 +42,6 @@ class ImagePush:
         loop: Loop,
         reporter: Reporter,
         layers: Layers,
-        jobs: int,
         before: ImagePush | None = None,
     ) -> None:
         self.image = image
@@ -52,7 +51,6 @@ class ImagePush:
         self._session = session
         self._loop = loop
         self._reporter = reporter
-        self._jobs = jobs
         self._layers = layers
         self._repository = self.reference.repository
         self._blobs = Blobs(session, self._repository)
@@ -163,7 +161,7 @@ class ImagePush:
     # -- blobs
 
     def _push_blobs(self, habits: Habits) -> Steps[None]:
-        yield from self._in_parallel(self._plan.blobs, partial(self._push_blob, habits=habits))
+        yield from self._in_turn(self._plan.blobs, partial(self._push_blob, habits=habits))
 
     def _bring_what_is_elsewhere(self) -> Steps[None]:
         """Have the blobs that are not at hand found or mounted, before any is said to have arrived.
@@ -171,7 +169,7 @@ class ImagePush:
         Raises LayersElsewhere where the registry lacks one.
         """
         away = [blob for blob in self._plan.blobs if blob.region is None]
-        yield from self._in_parallel(away, self._bring_from_elsewhere)
+        yield from self._in_turn(away, self._bring_from_elsewhere)
 
     def _bring_from_elsewhere(self, blob: PlannedBlob) -> Steps[None]:
         digest, size = self._final(blob)
@@ -325,10 +323,36 @@ class ImagePush:
         inquiry = read_manifest(endpoint, self._repository, place, self._trust, algorithm)
         return (yield from self._session.inquire(inquiry))
 
+    def _in_turn(
+        self, blobs: Iterable[PlannedBlob], work: Callable[[PlannedBlob], Steps[None]]
+    ) -> Steps[None]:
+        """Do `work` for all blobs in order, as many at once as the registry's pace allows.
+
+        Raises the first error.
+        """
+        queue = deque(blobs)
+        workers = min(self._session.pace.most, len(queue))
+        yield from join([self._loop.spawn(self._bring(queue, work)) for _ in range(workers)])
+
+    def _bring(
+        self, queue: deque[PlannedBlob], work: Callable[[PlannedBlob], Steps[None]]
+    ) -> Steps[None]:
+        pace = self._session.pace
+        while queue:
+            if not pace.lets_begin(queue[0].size):
+                yield Until(lambda: not queue or pace.lets_begin(queue[0].size))
+                continue
+            blob = queue.popleft()
+            pace.begin(blob.size)
+            try:
+                yield from work(blob)
+            finally:
+                pace.end(blob.size)
+
     def _in_parallel(self, items: Iterable[T], work: Callable[[T], Steps[None]]) -> Steps[None]:
-        """Do `work` for all items in order, at most `jobs` at once. Raises the first error."""
+        """Do `work` for all items in order, many at once. Raises the first error."""
         queue = deque(items)
-        workers = min(self._jobs, len(queue))
+        workers = min(self._session.pace.most, len(queue))
         yield from join([self._loop.spawn(_work_off(queue, work)) for _ in range(workers)])
 
     def _note(self, text: str) -> None:

@@ -89,9 +89,7 @@ def _push(
             layers = Layers(
                 image, tools.packer, tools.memory, tools.recent, all_layers=options.all_layers
             )
-            push = ImagePush(
-                image, errand.destination, session, loop, reporter, layers, options.jobs, push
-            )
+            push = ImagePush(image, errand.destination, session, loop, reporter, layers, push)
             loop.ticks(push.tick, reporter.interval)
             steps = push.rehearse() if options.dry_run else push.push(verify=options.verify)
             try:

@@ -13,7 +13,8 @@ from idpbuilder.image import Digest
 from idpbuilder.image.host import is_loopback
 from idpbuilder.image.reference import split_host_port
 from idpbuilder.memory import AnyMemory
-from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, join, send
+from idpbuilder.push.pace import Pace
+from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, Until, join, send
 from idpbuilder.registry.auth import Authenticator
 from idpbuilder.registry.call import Call, Machine
 from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
@@ -49,7 +50,7 @@ class Tally:
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
     """How to talk to a registry. `scheme` is "" where the user fixed none; `confide` is told every
-    secret before it is sent.
+    secret before it is sent; `jobs` blobs at once, None for as many as pay.
     """
 
     policy: RetryPolicy
@@ -57,6 +58,7 @@ class SessionOptions:
     insecure: bool = False
     scheme: str = ""
     confide: Confide = confide_in_nobody
+    jobs: int | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ class RegistrySession:
         self.engine = engine
         self.options = options
         self.habits = Habits()
+        self.pace = Pace(options.jobs)
         self.known = Known()
         self.tally = Tally()
         self.last_trouble = ""
@@ -120,6 +123,7 @@ class RegistrySession:
         )
         self._fetching: dict[Rights, Task[None]] = {}
         self._loop: Loop | None = None
+        self._clock = clock
         self._note = note
         self._memory = memory
 
@@ -213,6 +217,8 @@ class RegistrySession:
         delay = policy.delay(made, found.retry_after)
         if delay is None:
             raise found.error
+        if found.crowded:
+            self.pace.hush(self._clock() + delay)
         self.tally.retries += 1
         self._note(f"retry {made + 1} of {policy.retries} in {delay:.1f} s: {found.error.message}")
         yield Sleep(delay)
@@ -233,7 +239,7 @@ class RegistrySession:
                     raise
                 self._note(f"auth: {error.message}")
                 return _denied(request)
-            completion = yield from self._send(_signed(request, header), started)
+            completion = yield from self._paced(_signed(request, header), started)
             self.tally.bytes_sent += completion.sent
             if completion.failure and self._next_scheme(completion.failure):
                 continue
@@ -251,6 +257,19 @@ class RegistrySession:
             yield from self._sign_in(call.scopes, response, header)
             # a first sign-in is no renewal: what it brings may itself be refused, once
             renewed = header is not None
+
+    def _paced(self, request: Request, started: Callable[[int], None] | None) -> Steps[Completion]:
+        """Send a request when the registry, for all that is known, can take it."""
+        pace, clock = self.pace, self._clock
+        while (wait := pace.quiet(clock())) or not pace.lets_send:
+            yield Sleep(wait) if wait else Until(lambda: pace.lets_send)
+        ticket, well = pace.sent(), False
+        try:
+            completion = yield from self._send(request, started)
+            well = completion.response is not None and not is_retriable(completion.response)
+        finally:
+            pace.answered(ticket, well=well)
+        return completion
 
     def _send(
         self, request: Request, started: Callable[[int], None] | None = None

@@ -30,6 +30,7 @@ from idpbuilder.registry.retry import Setback, parse_retry_after
 from idpbuilder.wire import FailureKind, Response, TransportFailure
 
 _RETRIABLE_STATUS = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+_CROWDED = frozenset({429, 503})
 _FINAL_FAILURES = frozenset(
     {FailureKind.CERTIFICATE, FailureKind.NOT_TLS, FailureKind.PROXY_REFUSED, FailureKind.SETUP}
 )
@@ -137,7 +138,8 @@ def setback(
     error = refusal(response, what, who)
     if not is_retriable(response):
         raise error
-    return Setback(error, parse_retry_after(response.headers.get("Retry-After"), now()))
+    retry_after = parse_retry_after(response.headers.get("Retry-After"), now())
+    return Setback(error, retry_after, crowded=response.status in _CROWDED)
 
 
 def refusal(response: Response, what: str, who: str = THE_REGISTRY) -> PushError:

@@ -18,12 +18,13 @@ class Setback:
 
     `error` is what to raise when it is not. `retry_after` is what the registry asked for, in
     seconds. `doubts_body` asks for a look at the local bytes first: the registry says they are not
-    what their digest says.
+    what their digest says. `crowded`: it has too much to do, and whoever asks next makes it worse.
     """
 
     error: PushError
     retry_after: float | None = None
     doubts_body: bool = False
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pycurl
 
 from idpbuilder.transport.failures import Fault
-from idpbuilder.transport.lanes import Lanes
+from idpbuilder.transport.lanes import FAR_WIDTH, Lanes
 from idpbuilder.transport.options import LARGE_BUFFER, Options, RequestUnusable
 from idpbuilder.transport.proxy import ProxyUnusable, speaks_tls
 from idpbuilder.transport.rate import Turnstile
@@ -33,6 +33,7 @@ _HAPPENED = {
     selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
     selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
+_BROKEN = frozenset({FailureKind.BROKEN, FailureKind.PROTOCOL})
 _IDLE_PER_HOST = 4
 _CLOSING_SECONDS = 0.2
 
@@ -76,13 +77,15 @@ class CurlEngine:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, settings.connections * _IDLE_PER_HOST)
+        self._multi.setopt(
+            pycurl.M_MAXCONNECTS, (settings.connections or FAR_WIDTH) * _IDLE_PER_HOST
+        )
 
     def submit(self, request: Request) -> int:
         """Start a request; the ticket names it in `poll`, `sent` and `cancel`."""
         transfer = Transfer(next(self._tickets), request, self._desk)
         self._transfers[transfer.ticket] = transfer
-        self._lanes.add(transfer, transfer.origin)
+        self._lanes.add(transfer)
         self._start_next()
         return transfer.ticket
 
@@ -111,7 +114,7 @@ class CurlEngine:
         transfer = self._transfers.get(ticket)
         if transfer is None:
             return
-        if self._lanes.drop(transfer, transfer.origin):
+        if self._lanes.drop(transfer):
             del self._transfers[ticket]
         else:
             self._drop(transfer)
@@ -211,12 +214,17 @@ class CurlEngine:
         """Drop what has stood still for too long."""
         for transfer in self._watchdog.look(self._running.values(), now):
             self._ended.append(transfer.stalled())
+            if transfer.shared:
+                # libcurl would go on with the connection on which nothing moves
+                self._lanes.learn(transfer.origin, shares=False)
             self._drop(transfer)
 
     # -- a transfer's beginning and end
 
     def _start_next(self) -> None:
-        while (transfer := self._lanes.next()) is not None:
+        while (chosen := self._lanes.next()) is not None:
+            transfer, share = chosen
+            transfer.shared = share
             self._start(transfer)
 
     def _start(self, transfer: Transfer) -> None:
@@ -224,7 +232,7 @@ class CurlEngine:
         # in this order: what fails to start is ended like what has started
         self._running[easy] = transfer
         try:
-            transfer.proxy = self._options.apply(easy, transfer.request)
+            transfer.proxy = self._options.apply(easy, transfer.request, share=transfer.shared)
             transfer.begin(easy)
             self._multi.add_handle(easy)
         except ProxyUnusable as error:
@@ -243,8 +251,28 @@ class CurlEngine:
         self._put_away(easy)
 
     def _finish(self, transfer: Transfer, fault: Fault | None) -> None:
-        self._ended.append(transfer.completion(fault))
+        completion = transfer.completion(fault)
+        self._ended.append(completion)
+        self._learn(transfer, completion)
         self._drop(transfer)
+
+    def _learn(self, transfer: Transfer, completion: Completion) -> None:
+        """See what an end tells of the origin: how far it is, and whether it speaks HTTP/2."""
+        easy = transfer.easy
+        assert easy is not None
+        if completion.response is not None and easy.getinfo(pycurl.NUM_CONNECTS):
+            microseconds = easy.getinfo(pycurl.CONNECT_TIME_T) - easy.getinfo(
+                pycurl.NAMELOOKUP_TIME_T
+            )
+            self._lanes.measure(transfer.origin, microseconds / 1e6)
+        if not transfer.shared:
+            return
+        if completion.response is not None:
+            version = easy.getinfo(pycurl.INFO_HTTP_VERSION)
+            self._lanes.learn(transfer.origin, shares=version == pycurl.CURL_HTTP_VERSION_2_0)
+        elif completion.failure and completion.failure.kind in _BROKEN:
+            # some that offer HTTP/2 do not get it right, and the other tries go the plain way
+            self._lanes.learn(transfer.origin, shares=False)
 
     def _drop(self, transfer: Transfer) -> None:
         easy = transfer.easy
@@ -256,7 +284,7 @@ class CurlEngine:
         transfer = self._running.pop(easy)
         transfer.end()
         self._transfers.pop(transfer.ticket, None)
-        self._lanes.leave(transfer.origin)
+        self._lanes.leave(transfer)
         # drops the callbacks, and with them the way from the handle back to the transfer
         easy.reset()
         self._spare.append(easy)

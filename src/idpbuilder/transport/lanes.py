@@ -1,60 +1,170 @@
-"""So many at once for each origin, the rest in line behind them. Pure."""
+"""Which requests go out now, over what, and which wait: a lane for each origin. Pure.
+
+Requests with little or no body share one HTTP/2 connection where the other side speaks it: a
+hundred questions then cost one round trip and no handshake. Large bodies go over HTTP/1.1
+connections of their own: these cost half as much CPU, and have no window that a distant server must
+open for them.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
+from typing import Final, Generic, Protocol, TypeVar
 
-T = TypeVar("T")
+LIGHT: Final = 128 * 1024
+"""Bytes of the largest body that may share a connection."""
+
+STREAMS: Final = 100
+"""Requests at once over a shared connection: what servers should grant (RFC 9113, 6.5.2)."""
+
+SHARED_BYTES: Final = 1024 * 1024
+"""Body bytes at once over a shared connection: what common servers take without a pause."""
+
+NEAR: Final = 0.005
+"""Seconds within which an origin that is near is connected to."""
+
+NEAR_WIDTH: Final = 8
+FAR_WIDTH: Final = 32
+"""Connections at once: to what is near, a handshake costs more than another connection brings."""
+
+
+class Sharing(Enum):
+    """Whether an origin takes many requests over one connection."""
+
+    UNKNOWN = "unknown"
+    YES = "yes"
+    NO = "no"
+
+
+class Item(Protocol):
+    """What waits for its turn. `size` are the bytes of its body, None where they are not known."""
+
+    @property
+    def origin(self) -> str:
+        """What it wants a connection to."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of its body."""
+
+    @property
+    def may_share(self) -> bool:
+        """Whether it could go over a shared connection as far as its URL is concerned."""
+
+
+T = TypeVar("T", bound=Item)
+
+
+@dataclass(slots=True)
+class _Lane(Generic[T]):
+    width: int
+    most: int
+    sharing: Sharing = Sharing.UNKNOWN
+    distance: float = inf
+    line: list[T] = field(default_factory=list)
+    apart: int = 0
+    sharers: int = 0
+    shared_bytes: int = 0
+
+    def choose(self) -> tuple[T, bool] | None:
+        """Take the first item out of the line for which there is room; whether it shares."""
+        for item in self.line:
+            share = self._lets_share(item)
+            if share or self._lets_apart(item):
+                self.line.remove(item)
+                self.count(item, 1, share=share)
+                return item, share
+        return None
+
+    def count(self, item: T, by: int, *, share: bool) -> None:
+        if share:
+            self.sharers += by
+            self.shared_bytes += by * (item.size or 0)
+        else:
+            self.apart += by
+
+    def _lets_share(self, item: T) -> bool:
+        size = item.size
+        if not item.may_share or size is None or size > LIGHT or self.sharing is Sharing.NO:
+            return False
+        if self.sharing is Sharing.UNKNOWN:
+            # one goes ahead and finds out
+            return not self.sharers
+        full = size > 0 and self.shared_bytes + size > SHARED_BYTES
+        return not full and self.sharers + self.apart < self.most
+
+    def _lets_apart(self, item: T) -> bool:
+        if self.apart >= self.width or self.sharers + self.apart >= self.most:
+            return False
+        # a question that can share waits for that: a connection of its own would take longer
+        return item.size != 0 or not item.may_share or self.sharing is Sharing.NO
 
 
 class Lanes(Generic[T]):
-    """Lets `width` items of each origin through at once, in the order in which they came."""
+    """Lets each item through when its origin has room, in the order in which they came.
 
-    __slots__ = ("_inside", "_lines", "_ready", "_width")
+    `width` items at once for each origin; None: as many as its distance calls for, and STREAMS more
+    over a shared connection.
+    """
 
-    def __init__(self, width: int) -> None:
+    __slots__ = ("_changed", "_inside", "_lanes", "_width")
+
+    def __init__(self, width: int | None) -> None:
         self._width = width
-        self._inside: dict[str, int] = {}
-        self._lines: dict[str, deque[T]] = {}
-        self._ready: deque[T] = deque()
+        self._lanes: dict[str, _Lane[T]] = {}
+        self._inside: dict[T, bool] = {}
+        self._changed = False
 
-    def add(self, item: T, origin: str) -> None:
+    def add(self, item: T) -> None:
         """Put `item` in line."""
-        if self._inside.get(origin, 0) < self._width:
-            self._admit(item, origin)
-        else:
-            self._lines.setdefault(origin, deque()).append(item)
+        self._lane(item.origin).line.append(item)
 
-    def next(self) -> T | None:
-        """An item whose turn it is; each comes once, and holds its place until `leave`."""
-        return self._ready.popleft() if self._ready else None
+    def next(self) -> tuple[T, bool] | None:
+        """An item whose turn it is, and whether it shares a connection; it holds its place until
+        `leave`.
+        """
+        while self._changed:
+            for lane in self._lanes.values():
+                chosen = lane.choose()
+                if chosen:
+                    self._inside[chosen[0]] = chosen[1]
+                    return chosen
+            self._changed = False
+        return None
 
-    def leave(self, origin: str) -> None:
-        """An item of `origin` that `next` gave is through."""
-        self._inside[origin] -= 1
-        if not self._inside[origin]:
-            del self._inside[origin]
-        line = self._lines.get(origin)
-        if line:
-            self._admit(line.popleft(), origin)
-            if not line:
-                del self._lines[origin]
+    def leave(self, item: T) -> None:
+        """An item that `next` gave is through."""
+        self._lane(item.origin).count(item, -1, share=self._inside.pop(item))
 
-    def drop(self, item: T, origin: str) -> bool:
+    def drop(self, item: T) -> bool:
         """Take `item` out of the line; whether it was in one."""
-        if item in self._ready:
-            self._ready.remove(item)
-            self.leave(origin)
+        line = self._lane(item.origin).line
+        if item in line:
+            line.remove(item)
             return True
-        line = self._lines.get(origin, deque())
-        if item not in line:
-            return False
-        line.remove(item)
-        if not line:
-            del self._lines[origin]
-        return True
+        return False
 
-    def _admit(self, item: T, origin: str) -> None:
-        self._inside[origin] = self._inside.get(origin, 0) + 1
-        self._ready.append(item)
+    def learn(self, origin: str, *, shares: bool) -> None:
+        """Whether an origin lets requests share a connection; once it does not, it never does."""
+        lane = self._lane(origin)
+        if lane.sharing is not Sharing.NO:
+            lane.sharing = Sharing.YES if shares else Sharing.NO
+
+    def measure(self, origin: str, seconds: float) -> None:
+        """A connection to an origin took so long; the shortest one tells how far it is."""
+        lane = self._lane(origin)
+        lane.distance = min(lane.distance, seconds)
+        if self._width is None:
+            lane.width = NEAR_WIDTH if lane.distance < NEAR else FAR_WIDTH
+            lane.most = lane.width + STREAMS
+
+    def _lane(self, origin: str) -> _Lane[T]:
+        """The lane of an origin in which something is about to change."""
+        self._changed = True
+        lane = self._lanes.get(origin)
+        if lane is None:
+            width = self._width or NEAR_WIDTH
+            lane = self._lanes[origin] = _Lane(width, self._width or width + STREAMS)
+        return lane

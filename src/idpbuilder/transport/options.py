@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pycurl
 
+from idpbuilder.transport.lanes import FAR_WIDTH
 from idpbuilder.transport.proxy import NO_PROXY_AT_ALL, octets_of, proxy_for, speaks_tls
 from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.transport.trust import Certificates, find_certificates
@@ -18,6 +19,8 @@ LARGE_BUFFER = 512 * 1024
 _SMALL_BUFFER = 64 * 1024
 _ALL_BUFFERS = 16 * 1024 * 1024
 
+_SHARED = pycurl.CURL_HTTP_VERSION_2TLS
+_APART = pycurl.CURL_HTTP_VERSION_1_1
 # pycurl has no names for these
 _SUPPRESS_CONNECT_HEADERS = 265
 _DISALLOW_USERNAME_IN_URL = 278
@@ -38,11 +41,11 @@ class Options:
         self._environ = environ
         self._trusts: dict[Trust, tuple[tuple[int, object], ...]] = {}
         self._proxys_trust: tuple[tuple[int, object], ...] = ()
-        large = min(LARGE_BUFFER, max(_ALL_BUFFERS // settings.connections, _SMALL_BUFFER))
+        connections = settings.connections or FAR_WIDTH
+        large = min(LARGE_BUFFER, max(_ALL_BUFFERS // connections, _SMALL_BUFFER))
         self._large_buffer = large
         self._constant: tuple[tuple[int, object], ...] = (
             (pycurl.NOSIGNAL, 1),
-            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.NETRC, pycurl.NETRC_IGNORED),
@@ -59,13 +62,16 @@ class Options:
             (pycurl.USERAGENT, settings.user_agent),
         )
 
-    def apply(self, easy: pycurl.Curl, request: Request) -> str:
+    def apply(self, easy: pycurl.Curl, request: Request, *, share: bool = False) -> str:
         """Set up `easy`, which is new or reset, for `request`; the proxy that it takes, or "".
 
+        With `share` it goes over HTTP/2 where the other side speaks it, beside other requests.
         Raises RequestUnusable, ProxyUnusable, TrustUnusable, pycurl.error.
         """
         for option, value in self._constant:
             easy.setopt(option, value)
+        easy.setopt(pycurl.HTTP_VERSION, _SHARED if share else _APART)
+        easy.setopt(pycurl.PIPEWAIT, int(share))
         if request.unix_socket is not None:
             easy.setopt(pycurl.UNIX_SOCKET_PATH, request.unix_socket)
         if request.sink is not None:

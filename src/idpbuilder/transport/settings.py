@@ -11,7 +11,8 @@ from idpbuilder import __version__
 class EngineSettings:
     """How many connections, how long to wait, how fast to send.
 
-    `connections`: at once to one scheme, host and port; what is beyond waits its turn.
+    `connections`: requests at once to one scheme, host and port, what is beyond waits its turn;
+    None: as many as pay there.
     `connect_seconds`: for the name, the connection and the TLS handshake together.
     `stall_seconds`: without a byte moving, while a body is sent or an answer received.
     `answer_seconds`: for the first byte of an answer once the request is out, and one second more
@@ -19,7 +20,7 @@ class EngineSettings:
     `limit_rate`: body bytes per second over all requests together; None without limit.
     """
 
-    connections: int = 32
+    connections: int | None = None
     connect_seconds: float = 20.0
     stall_seconds: float = 60.0
     answer_seconds: float = 60.0

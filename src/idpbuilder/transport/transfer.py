@@ -55,7 +55,6 @@ class Transfer:
         "_desk",
         "_failure",
         "_reader",
-        "_size",
         "_started",
         "_taken",
         "easy",
@@ -63,6 +62,8 @@ class Transfer:
         "proxy",
         "request",
         "sent",
+        "shared",
+        "size",
         "starved",
         "ticket",
         "watch",
@@ -75,6 +76,7 @@ class Transfer:
         place = "/".join(request.url.split("/", 3)[:3]).lower()
         self.origin = f"{request.unix_socket}:{place}" if request.unix_socket else place
         self.sent = 0
+        self.shared = False
         self.proxy = ""
         self.easy: pycurl.Curl | None = None
         self._desk = desk
@@ -82,7 +84,7 @@ class Transfer:
         self._failure: TransportFailure | None = None
         self._reader: BodyReader | None = None
         # of a body that is still being made, only its reader knows where it ends
-        self._size = request.body.size if request.body else 0
+        self.size = request.body.size if request.body else 0
         self._body_ended = False
         self._started = desk.clock()
         self._taken = 0
@@ -112,9 +114,14 @@ class Transfer:
         self.easy = None
 
     @property
+    def may_share(self) -> bool:
+        """Whether it could go over a connection that others use at the same time."""
+        return self.request.unix_socket is None and speaks_tls(self.request.url)
+
+    @property
     def body_complete(self) -> bool:
         """Whether all of the body was handed over."""
-        return self._body_ended if self._size is None else self.sent == self._size
+        return self._body_ended if self.size is None else self.sent == self.size
 
     @property
     def answered(self) -> bool:
@@ -179,7 +186,7 @@ class Transfer:
     # -- called by libcurl: nothing may be raised here
 
     def _on_connected(self, *_addresses: object) -> int:
-        phase = Phase.AWAITING if self._size == 0 else Phase.SENDING
+        phase = Phase.AWAITING if self.size == 0 else Phase.SENDING
         self.watch.enter(phase, self._desk.clock())
         ok: int = pycurl.PREREQFUNC_OK
         return ok
@@ -198,8 +205,8 @@ class Transfer:
         desk = self._desk
         now = desk.clock()
         count = min(room, len(desk.buffer))
-        if self._size is not None:
-            count = min(count, self._size - self.sent)
+        if self.size is not None:
+            count = min(count, self.size - self.sent)
         if count and desk.turnstile:
             count = desk.turnstile.ask(self, count, now)
             if not count:
@@ -210,8 +217,8 @@ class Transfer:
             self.starved = True
             return self._pause(now)
         if count and not got:
-            if self._size is not None:
-                raise EOFError(f"{self._size - self.sent} bytes short")
+            if self.size is not None:
+                raise EOFError(f"{self.size - self.sent} bytes short")
             self._body_ended = True
         self.sent += got
         if self._answer.begun:

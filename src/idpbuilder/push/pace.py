@@ -1,0 +1,85 @@
+"""How much is under way to one registry at once: less in trouble, more as it recovers. Pure.
+
+There are two questions. May another blob be begun? Many small ones may, since each spends its time
+waiting, and few large ones, since those fill the line by themselves. And may another request go
+out? Always, until one meets trouble: then half as many, and none for as long as the registry asks.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FEW: Final = 8
+"""Blobs at once, whatever their sizes."""
+
+MANY: Final = 64
+"""Blobs at once, while all of them together have less than ENOUGH bytes."""
+
+ENOUGH: Final = 32 * 1024 * 1024
+
+UNBOUNDED: Final = 1_000
+"""Requests at once, as long as there is no trouble: the engine has limits of its own."""
+
+
+class Pace:
+    """Counts blobs and requests. `jobs` blobs at once, whatever their sizes; None: many small ones
+    or few large ones.
+    """
+
+    def __init__(self, jobs: int | None = None) -> None:
+        self.most: Final = jobs or MANY
+        self._few = jobs or FEW
+        self._blobs = 0
+        self._bytes = 0
+        self._requests = 0
+        self._limit: float = UNBOUNDED
+        self._cuts = 0
+        self._quiet_until = 0.0
+
+    # -- blobs
+
+    def lets_begin(self, size: int) -> bool:
+        """Whether a blob of `size` bytes may be begun now."""
+        if self._blobs < self._few:
+            return True
+        return self._blobs < self.most and self._bytes + size <= ENOUGH
+
+    def begin(self, size: int) -> None:
+        """A blob of `size` bytes was begun."""
+        self._blobs += 1
+        self._bytes += size
+
+    def end(self, size: int) -> None:
+        """A blob that was begun is there, or given up."""
+        self._blobs -= 1
+        self._bytes -= size
+
+    # -- requests
+
+    @property
+    def lets_send(self) -> bool:
+        """Whether there is room for another request."""
+        return self._requests < self._limit
+
+    def quiet(self, now: float) -> float:
+        """Seconds until any request may go out at all."""
+        return max(self._quiet_until - now, 0.0)
+
+    def sent(self) -> int:
+        """A request went out; what to hand to `answered` when it ends."""
+        self._requests += 1
+        return self._cuts
+
+    def answered(self, ticket: int, *, well: bool) -> None:
+        """The request that `ticket` is of has ended; `well`: in no trouble that may pass."""
+        if well:
+            self._limit = min(self._limit + 1, UNBOUNDED)
+        elif ticket == self._cuts:
+            # those that were under way beside it tell the same once more
+            self._limit = max(min(self._limit, self._requests) / 2, 1.0)
+            self._cuts += 1
+        self._requests -= 1
+
+    def hush(self, until: float) -> None:
+        """The registry asks everybody to wait until then."""
+        self._quiet_until = max(self._quiet_until, until)
