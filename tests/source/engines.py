@@ -11,7 +11,8 @@ from idpbuilder.image import Digest, Manifest
 from idpbuilder.source import SourceImage
 from idpbuilder.source.engines import Access
 from idpbuilder.source.surroundings import Surroundings
-from idpbuilder.transport import CurlEngine, EngineSettings
+from idpbuilder.transport.curl import CurlEngine
+from idpbuilder.transport.settings import EngineSettings
 from tests.source.opened import content
 
 

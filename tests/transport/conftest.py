@@ -9,7 +9,8 @@ from typing import Protocol
 
 import pytest
 
-from idpbuilder.transport import CurlEngine, EngineSettings
+from idpbuilder.transport.curl import CurlEngine
+from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.wire import Completion, Request
 from tests.parts.certificates import Certificates, make_certificates
 

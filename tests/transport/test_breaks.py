@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from idpbuilder.transport import CurlEngine
+from idpbuilder.transport.curl import CurlEngine
 from idpbuilder.wire import BytesBody, Completion, FailureKind, Request
 from tests.parts.listeners import closed_port
 from tests.transport.conftest import Finish, MakeEngine

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from idpbuilder import __version__
-from idpbuilder.transport import CurlEngine, EngineSettings, curl_version
+from idpbuilder.transport.curl import CurlEngine
+from idpbuilder.transport.libcurl import curl_version
+from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.transport.transfer import Transfer
 from idpbuilder.wire import (
     BodyReader,

@@ -6,7 +6,8 @@ import base64
 
 import pytest
 
-from idpbuilder.transport import CurlEngine, EngineSettings
+from idpbuilder.transport.curl import CurlEngine
+from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.wire import BytesBody, Completion, FailureKind, Request, Trust
 from tests.parts.certificates import Certificates
 from tests.parts.listeners import closed_port

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from idpbuilder.transport import CurlEngine
+from idpbuilder.transport.curl import CurlEngine
 from idpbuilder.transport.lanes import LIGHT
 from idpbuilder.wire import BytesBody, FailureKind, Request
 from tests.parts.certificates import Certificates

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idpbuilder.transport import CurlEngine
+from idpbuilder.transport.curl import CurlEngine
 from idpbuilder.wire import BytesBody, Completion, FailureKind, Request, Trust
 from tests.parts.certificates import Certificates
 from tests.parts.listeners import ClosesAtOnce, NeverAnswers, closed_port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -50,7 +49,8 @@ def _leave(code: int) -> NoReturn:
     """End the process. Whatever still runs then waits for something that does not come, such as a
     name server's answer: all is told and closed, and nobody waits for it.
     """
-    if threading.active_count() > 1:
+    threading = sys.modules.get("threading")
+    if threading and threading.active_count() > 1:
         # every line was flushed when it was written
         os._exit(code)
     sys.exit(code)

@@ -16,7 +16,8 @@ from idpbuilder.push.pushing import ImagePush
 from idpbuilder.push.result import PushFailure, PushResult
 from idpbuilder.push.stop import Stop
 from idpbuilder.push.tasks import DeadlinePassed, Loop
-from idpbuilder.transport import CurlEngine, EngineSettings
+from idpbuilder.transport.curl import CurlEngine
+from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.wire import Engine
 
 _CLEAN_UP_SECONDS = 0.5

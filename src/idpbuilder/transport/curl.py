@@ -38,11 +38,6 @@ _IDLE_PER_HOST = 4
 _CLOSING_SECONDS = 0.2
 
 
-def curl_version() -> str:
-    """`libcurl/8.23.0`, for `--version`."""
-    return f"libcurl/{pycurl.version_info()[1]}"
-
-
 class CurlEngine:
     """Moves requests with libcurl. One thread uses it; only `wake` may be called from elsewhere.
 
