@@ -66,15 +66,22 @@ class Heard:
 
 
 class Distribution:
-    """Runs `docker-registry` on a free loopback port with its storage in a temporary folder."""
+    """Runs `docker-registry` on a free loopback port with its storage in a temporary folder.
+
+    `within` is where that folder is made, in place of the system's own.
+    """
 
     def __init__(
-        self, options: DistributionOptions | None = None, *, program: str = "docker-registry"
+        self,
+        options: DistributionOptions | None = None,
+        *,
+        program: str = "docker-registry",
+        within: Path | None = None,
     ) -> None:
         self.options = options or DistributionOptions()
         self.port = 0
         self._program = program
-        self._folder = tempfile.TemporaryDirectory(prefix="distribution-")
+        self._folder = tempfile.TemporaryDirectory(prefix="distribution-", dir=within)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +26,13 @@ class Setback:
     crowded: bool = False
 
 
+def _chance() -> float:
+    # a push without trouble does not pay for the import
+    from random import random
+
+    return random()
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """`retries` further tries for a request, after `first` seconds doubled each time, at most
@@ -36,7 +42,7 @@ class RetryPolicy:
     retries: int = 10
     first: float = 0.5
     ceiling: float = 15.0
-    chance: Callable[[], float] = random.random
+    chance: Callable[[], float] = _chance
 
     def delay(self, made: int, retry_after: float | None = None) -> float | None:
         """Seconds to wait before the next try when `made` retries were made; None to give up.

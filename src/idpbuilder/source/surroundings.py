@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from idpbuilder.image import Digest
-from idpbuilder.source.arriving import Arrived
 from idpbuilder.wire import Engine
+
+if TYPE_CHECKING:
+    from idpbuilder.source.arriving import Arrived
 
 
 @dataclass(frozen=True, slots=True)

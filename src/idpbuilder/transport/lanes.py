@@ -22,8 +22,8 @@ STREAMS: Final = 100
 SHARED_BYTES: Final = 1024 * 1024
 """Body bytes at once over a shared connection: what common servers take without a pause."""
 
-NEAR: Final = 0.005
-"""Seconds within which an origin that is near is connected to."""
+NEAR: Final = 0.01
+"""Seconds that a handshake takes at most with what is near."""
 
 NEAR_WIDTH: Final = 8
 FAR_WIDTH: Final = 32
@@ -153,7 +153,7 @@ class Lanes(Generic[T]):
             lane.sharing = Sharing.YES if shares else Sharing.NO
 
     def measure(self, origin: str, seconds: float) -> None:
-        """A connection to an origin took so long; the shortest one tells how far it is."""
+        """A handshake took so many seconds; the shortest one tells how far the origin is."""
         lane = self._lane(origin)
         lane.distance = min(lane.distance, seconds)
         if self._width is None:
