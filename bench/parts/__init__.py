@@ -1,1 +1,1 @@
-"""What the benches are built from: costs of processes, a large real image, distance."""
+"""What rows are built from: images, programs, registries, distance, costs, targets, records."""

@@ -1,80 +1,58 @@
-"""What whole commands cost, beside each other: in turns, as ratios within a round."""
+"""What whole commands cost: a sample for each run."""
 
 from __future__ import annotations
 
-import os
-import statistics
+import json
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
-Make = Callable[[int], Sequence[str]]
-"""The command of a round, which is counted from 0."""
+from bench.parts import launcher
 
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one process took: seconds on the wall and of CPU, peak memory in MiB."""
-
-    seconds: float
-    cpu: float
-    memory: float
+Sample = dict[str, float]
+"""One run: `seconds`, `cpu` (seconds), `memory` (MiB, the peak), and what servers counted."""
+Samples = dict[str, list[Sample]]
+"""Programs' runs, ours first; the n-th of each belong together."""
 
 
-def measure(command: Sequence[str], environ: Mapping[str, str], stdin: Path | None = None) -> Cost:
-    """Run a command that must succeed."""
-    # as users run it, whose Python keeps what it has compiled
-    environ = {key: value for key, value in environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    began = time.perf_counter()
-    with (stdin or Path(os.devnull)).open("rb") as source:
-        process = subprocess.Popen(
-            command, env=environ, stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+class Launcher:
+    """Starts commands from a small process, so that their peak memory is their own."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="idpbuilder-bench-")
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", launcher.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        shown = " ".join(command)
-        raise SystemExit(f"`{shown}` failed with {process.returncode}:\n{said.decode()}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
+    def __enter__(self) -> Launcher:
+        return self
 
-def compare(
-    work: str,
-    commands: Mapping[str, Make],
-    environ: Mapping[str, str],
-    *,
-    rounds: int = 5,
-    before: Callable[[], None] = lambda: None,
-    warm_up: bool = True,
-) -> dict[str, float]:
-    """Print what `commands` cost; the median ratio of the first one's time to each other's.
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
 
-    `before` runs before each of them. A first round that warms the page cache counts for nobody.
-    """
-    costs: dict[str, list[Cost]] = {name: [] for name in commands}
-    for number in range(rounds + warm_up):
-        for name, make in commands.items():
-            before()
-            cost = measure(make(number), environ)
-            if number >= warm_up:
-                costs[name].append(cost)
-    first = next(iter(costs.values()))
-    ratios = {}
-    for name, found in costs.items():
-        ratios[name] = statistics.median(
-            ours.seconds / theirs.seconds for ours, theirs in zip(first, found, strict=True)
-        )
-        beside = "" if found is first else f"   ours takes {ratios[name]:.2f} of its time"
-        print(
-            f"{work:34} {name:16}"
-            f" {statistics.median(one.seconds for one in found):7.3f} s"
-            f" {statistics.median(one.cpu for one in found):7.3f} CPU s"
-            f" {max(one.memory for one in found):6.1f} MiB{beside}",
-            flush=True,
-        )
-    return ratios
+    def measure(self, command: Sequence[str], environ: Mapping[str, str]) -> Sample:
+        """Run a command that must succeed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        said = Path(self._folder.name, "stderr")
+        job = {"command": list(command), "environ": dict(environ), "said": str(said)}
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        sample: Sample = json.loads(self._process.stdout.readline())
+        code = sample.pop("exit")
+        if code:
+            line = " ".join(command)
+            raise SystemExit(f"`{line}` failed with {code:.0f}:\n{said.read_text()}")
+        return sample

@@ -7,6 +7,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+# what leads to other homes or engines, to proxies, or changes how Python starts
+_NOT_INHERITED = ("DOCKER_", "CONTAINER_", "IDPBUILDER_", "PYTHON", "REGISTRY_")
+# where root's skopeo remembers blobs, whatever its home is
+_OF_ROOT = Path("/var/lib/containers/cache")
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -15,8 +20,12 @@ class Home:
     path: Path
 
     def environ(self, **variables: str) -> dict[str, str]:
-        """This process's own, without what leads to other homes or engines, and `variables`."""
-        inherited = {key: value for key, value in os.environ.items() if key[:7] != "DOCKER_"}
+        """This process's own, without what would change a result, and `variables`."""
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(_NOT_INHERITED) and not key.lower().endswith("_proxy")
+        }
         folders = {"HOME": "", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data"}
         return {
             **inherited,
@@ -26,8 +35,7 @@ class Home:
 
     def forget(self) -> None:
         """Take from every program what it remembers of earlier pushes."""
-        for folder in ("cache", "data", ".local"):
+        for folder in ("cache", "data", ".local", ".cache"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
-        # where root's skopeo remembers blobs
-        for folder in ("/var/lib/containers/cache", "/root/.local/share/containers/cache"):
-            shutil.rmtree(folder, ignore_errors=True)
+        for file in _OF_ROOT.glob("blob-info-cache-v1.*"):
+            file.unlink(missing_ok=True)

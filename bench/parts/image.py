@@ -1,6 +1,6 @@
 """A large real image as `docker save` writes it: Debian, numpy, scipy and pandas, in raw layers.
 
-It takes root, `debootstrap`, and a few minutes the first time; then it is kept in `build/bench`.
+It takes root, `debootstrap`, and a few minutes the first time; then it is kept.
 """
 
 from __future__ import annotations
@@ -15,18 +15,24 @@ import sys
 import tarfile
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "build" / "bench"
+from bench import BUILD
+from bench.parts.missing import Missing
+
+FOLDER = BUILD / "images"
 NAME = "bench/science:v1"
+BLOBS = 4
+"""Three layers and the config."""
 _SCIENCE = ("numpy", "scipy", "pandas")
 _TAR = ("tar", "--sort=name", "--mtime=@1700000000", "--owner=0", "--group=0", "--numeric-owner")
 
 
 def saved_image() -> Path:
-    """The archive, made if it is not there."""
+    """The archive, made if it is not there. Raises Missing."""
     archive = FOLDER / "science.tar"
     if not archive.exists():
         _need("debootstrap")
         FOLDER.mkdir(parents=True, exist_ok=True)
+        print("making a real image, once …", flush=True)
         layers = [_tar_of(_debian(), "debian"), _tar_of(_science(), "science"), _application()]
         partial = archive.with_suffix(".partial")
         _save(partial, layers)
@@ -38,7 +44,7 @@ def saved_image() -> Path:
 
 def _need(program: str) -> None:
     if shutil.which(program) is None or os.geteuid():
-        raise SystemExit(f"the image is made by root with `{program}`: apt-get install {program}")
+        raise Missing(f"the image is made by root with `{program}`: apt-get install {program}")
 
 
 def _debian() -> Path:

@@ -52,5 +52,5 @@ def _leave(code: int) -> NoReturn:
     threads that wait for a name server.
     """
     # what others registered for the end: a debugger, the measuring of coverage
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # noqa: SLF001
     os._exit(code)
