@@ -78,6 +78,7 @@ class Exchange:
         self.ended = ended
         self.closed = False
         self.muted = False
+        self.cut_after: int | None = None
         self._connection = connection
         self._stream = stream
         self._room = PIECE
@@ -116,6 +117,10 @@ class Exchange:
         stop = None if limit is None else self.request.body_length + limit
         while stop is None or self.request.body_length < stop:
             self._room = PIECE if stop is None else min(PIECE, stop - self.request.body_length)
+            if self.cut_after is not None:
+                self._room = min(self._room, self.cut_after - self.request.body_length)
+                if not self._room:
+                    raise ClientGone
             piece = next(self._body, None)
             if piece is None:
                 return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from tests.parts.exchange import Exchange
+from tests.parts.exchange import ClientGone, Exchange
 
 Handle = Callable[[Exchange], None]
 HTML = "<!DOCTYPE html><html><body><h1>Sorry</h1><p>We will be back soon</p></body></html>"
@@ -80,6 +81,19 @@ class Reset:
 
     def apply(self, exchange: Exchange, handle: Handle) -> None:
         exchange.read_body(limit=self.after_bytes)
+        exchange.reset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The server takes so many bytes of the body for good, and then the connection is reset."""
+
+    after_bytes: int
+
+    def apply(self, exchange: Exchange, handle: Handle) -> None:
+        exchange.cut_after = self.after_bytes
+        with contextlib.suppress(ClientGone):
+            handle(exchange)
         exchange.reset()
 
 

@@ -14,8 +14,8 @@ from idpbuilder.push.layers import Layers
 from idpbuilder.push.pushing import ImagePush
 from idpbuilder.push.session import RegistrySession, SessionOptions
 from idpbuilder.push.tasks import Loop
+from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.retry import RetryPolicy
-from idpbuilder.registry.upload import Habits, Probe
 from idpbuilder.source import open_source
 from idpbuilder.wire import Completion, Request, Trust
 from tests.parts.images import ImageSpec, write_layout
@@ -57,6 +57,7 @@ def rounds(folder: Path, layers: tuple[int, ...], habits: Habits) -> int:
         engine,
         lambda text: None,
         Forgetful(),
+        None,
         engine.clock,
     )
     session.habits = habits

@@ -13,9 +13,11 @@ from idpbuilder.memory import Forgetful
 from idpbuilder.push.session import RegistrySession, SessionOptions
 from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, join
 from idpbuilder.registry.credentials import Credentials
+from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.lookup import has_blob
 from idpbuilder.registry.retry import RetryPolicy, Setback
-from idpbuilder.registry.upload import BlobUpload, Habits, Probe, State
+from idpbuilder.registry.upload import BlobUpload
+from idpbuilder.registry.upload_state import State
 from idpbuilder.wire import (
     BytesBody,
     Completion,
@@ -57,6 +59,7 @@ class World:
             self.engine,
             self.notes.append,
             Forgetful(),
+            None,
             self.engine.clock,
         )
         self.session.begin_image(self.loop)

@@ -44,12 +44,12 @@ def asks(machine: Machine) -> str:
 
 
 def meet(machine: Machine, happening: Response | TransportFailure) -> None:
-    """Send what the machine sends next, and have it get an answer or none."""
-    machine.next_call()
+    """Send what the machine sends next, and have it get an answer or, after all was sent, none."""
+    body = machine.next_call().request.body
     if isinstance(happening, Response):
         machine.receive(happening)
     else:
-        machine.transfer_failed(happening)
+        machine.transfer_failed(happening, (body.size or 0) if body else 0)
 
 
 def finish(inquiry: Generator[Call, Response, Any], *answers: Response) -> tuple[list[str], Any]:

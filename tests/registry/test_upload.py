@@ -20,14 +20,9 @@ from idpbuilder.errors import (
     RepositoryNotFound,
     Unreachable,
 )
-from idpbuilder.registry.upload import (
-    DOUBT_SIZE,
-    TRANSITIONS,
-    BlobUpload,
-    Habits,
-    Probe,
-    State,
-)
+from idpbuilder.registry.habits import LEAST_CHUNK, Habits, Probe
+from idpbuilder.registry.upload import DOUBT_SIZE, BlobUpload
+from idpbuilder.registry.upload_state import TRANSITIONS, State
 from idpbuilder.wire import BytesBody, FailureKind, Response, TransportFailure, Trust
 from tests.registry.exchange import BASE, BROKEN, DIGEST, ENDPOINT, UNUSABLE, answer, asks, meet
 
@@ -414,6 +409,22 @@ def ways(
     return {(before, after) for before, after in itertools.pairwise(states) if before is not after}
 
 
+BODY = BytesBody(bytes(2 * LEAST_CHUNK))
+
+
+def left_half_sent(habits: Habits | None = None, resume: str | None = SESSION) -> BlobUpload:
+    """An upload that an earlier run began; without `resume`, one of the same size."""
+    return BlobUpload(
+        ENDPOINT,
+        "team/app",
+        DIGEST,
+        BODY,
+        habits=habits or Habits(),
+        trust=Trust(),
+        resume=resume,
+    )
+
+
 LISTED = {(state, after) for state, others in TRANSITIONS.items() for after in others}
 
 
@@ -422,6 +433,7 @@ def test_every_state_takes_every_answer_without_leaving_the_table() -> None:
     answers = [answer(status, Location=SESSION) for status in statuses]
     for path in itertools.product([*answers, BROKEN], repeat=3):
         assert ways(upload(mount_from="team/base"), path) <= LISTED
+        assert ways(left_half_sent(), path) <= LISTED
 
 
 def test_the_table_holds_the_ways_that_are_taken_and_no_other() -> None:
@@ -433,6 +445,11 @@ def test_the_table_holds_the_ways_that_are_taken_and_no_other() -> None:
         for path in itertools.product([*answers, BROKEN, UNUSABLE], repeat=3):
             machine = upload(Habits(probe=probe), size=DOUBT_SIZE, mount_from=source)
             taken |= ways(machine, path)
+    answers += [answer(204, Range=f"0-{last}") for last in (LEAST_CHUNK - 1, 2 * LEAST_CHUNK - 1)]
+    for probe, chunk in itertools.product(Probe, (0, LEAST_CHUNK)):
+        for path in itertools.product([*answers, BROKEN, UNUSABLE], repeat=3):
+            taken |= ways(left_half_sent(Habits(probe=probe, chunk=chunk)), path)
+            taken |= ways(left_half_sent(Habits(probe=probe, chunk=chunk), resume=None), path)
     # a restart is a way from a state to itself
     assert taken == {(state, after) for state, after in LISTED if state is not after}
 

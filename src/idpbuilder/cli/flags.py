@@ -142,6 +142,12 @@ def push_flags() -> list[click.Parameter]:
             help="Neither read nor write the memory of layers that were packed before.",
         ),
         Flag(
+            ["--no-resume"],
+            group="Operation",
+            is_flag=True,
+            help="Neither go on with uploads that an earlier run left, nor leave any to the next.",
+        ),
+        Flag(
             ["--timeout"],
             group="Operation",
             variable="IDPBUILDER_PUSH_TIMEOUT",

@@ -151,6 +151,7 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
         "method": _method(given),
         "all_layers": given.is_set("compression"),
         "memory": not given.has("no_cache"),
+        "resume": not given.has("no_resume"),
         "all_tags": given.has("all_tags"),
         "dry_run": given.has("dry_run"),
         "verify": given.has("verify"),

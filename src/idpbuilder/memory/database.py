@@ -95,8 +95,11 @@ class Database:
         rows: Iterable[tuple[Table, Row, Row]],
         used: Iterable[tuple[Table, Row]],
         now: int,
+        gone: Iterable[tuple[Table, Row]] = (),
     ) -> None:
-        """Write rows (table, key, values), and that others were used, in one transaction."""
+        """Write rows (table, key, values), that others were used, and that some are `gone`, in one
+        transaction.
+        """
         self._carry_out(
             chain(
                 (
@@ -104,6 +107,7 @@ class Database:
                     for table, key, values in rows
                 ),
                 ((table.touch, (now, *key)) for table, key in used),
+                ((table.drop, key) for table, key in gone),
             )
         )
 
@@ -216,6 +220,8 @@ def _connect_to_ours(path: str) -> sqlite3.Connection | None:
     # no implicit transactions
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
+        # what a power cut spoils is replaced: no push waits for the disk
+        connection.execute("PRAGMA synchronous = OFF")
         if _has_our_tables(connection):
             return connection
     except _ERRORS as error:

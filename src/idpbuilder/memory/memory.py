@@ -6,6 +6,7 @@ swing must not wait for a disk, nor for another push that writes.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from idpbuilder.image import Digest, InvalidValue
-from idpbuilder.memory.tables import CONTENTS, DAY, DOCUMENTS, PACKED, SEEN, Row, Table
+from idpbuilder.memory.tables import (
+    CONTENTS,
+    DAY,
+    DOCUMENTS,
+    PACKED,
+    REGISTRIES,
+    SEEN,
+    UPLOADS,
+    Row,
+    Table,
+)
 
 if TYPE_CHECKING:
     from idpbuilder.memory.database import Database
@@ -23,6 +34,9 @@ LARGEST: Final = 4 * 1024 * 1024
 
 MOST_SEEN: Final = 4
 """Repositories that are told for a blob."""
+
+LIMIT_SECONDS: Final = 7 * DAY
+"""A limit that a registry had so long ago is put to the test again."""
 
 _MOST_WAITING: Final = 1_000
 _MOST_BYTES_WAITING: Final = 8 * 1024 * 1024
@@ -34,6 +48,24 @@ class Packed:
 
     digest: Digest
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRegistry:
+    """What a registry is like: whether it is `honest` about blobs that it has when it is asked to
+    mount them, and the most bytes that it takes in one request, 0 where no limit is known.
+    """
+
+    honest: bool = False
+    chunk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LeftUpload:
+    """An upload session at `url`; `mark` tells whether the local bytes are still the same."""
+
+    url: str
+    mark: str
 
 
 class Memory:
@@ -51,6 +83,7 @@ class Memory:
         self._waiting: dict[tuple[Table, Row], Row] = {}
         self._bytes_waiting = 0
         self._used: set[tuple[Table, Row]] = set()
+        self._gone: set[tuple[Table, Row]] = set()
 
     def packed(self, diff_id: Digest, packer: str) -> Packed | None:
         """What the raw layer `diff_id` became under `packer`: format, level and their version."""
@@ -109,16 +142,49 @@ class Memory:
         for digest in digests:
             self._note(SEEN, (registry, str(digest), repository), ())
 
+    def registry(self, registry: str) -> KnownRegistry | None:
+        """What an earlier run learnt of a registry."""
+        match self._find(REGISTRIES, (registry,)):
+            case (int(honest), int(chunk), int(since)):
+                is_fresh = 0 <= self._now() - since < LIMIT_SECONDS
+                return KnownRegistry(bool(honest), chunk if is_fresh else 0)
+        return None
+
+    def remember_registry(self, registry: str, known: KnownRegistry) -> None:
+        """Note what a registry is like."""
+        if known != self.registry(registry):
+            self._note(REGISTRIES, (registry,), (int(known.honest), known.chunk, self._now()))
+
+    def left_upload(self, registry: str, repository: str, blob: str) -> LeftUpload | None:
+        """The upload session that an earlier run left within a day, and that nobody fills now."""
+        match self._find(UPLOADS, (registry, repository, blob)):
+            case (str(url), str(mark), int(owner), int(opened)):
+                is_fresh = 0 <= self._now() - opened < DAY
+                return LeftUpload(url, mark) if is_fresh and not _is_at_work(owner) else None
+        return None
+
+    def keep_upload(self, registry: str, repository: str, blob: str, left: LeftUpload) -> None:
+        """Note a session before it is filled, and write it down at once: this run may be killed."""
+        values = (left.url, left.mark, os.getpid(), self._now())
+        self._note(UPLOADS, (registry, repository, blob), values)
+        self.flush()
+
+    def drop_upload(self, registry: str, repository: str, blob: str) -> None:
+        """A session was closed, or turned out to be no use."""
+        key = (registry, repository, blob)
+        self._forget(UPLOADS, key)
+        self._gone.add((UPLOADS, key))
+
     def flush(self) -> None:
         """Write what was noted; what cannot be written is forgotten."""
-        waiting, used = self._waiting, self._used
-        self._waiting, self._bytes_waiting, self._used = {}, 0, set()
-        if not waiting and not used:
+        waiting, used, gone = self._waiting, self._used - self._gone, self._gone
+        self._waiting, self._bytes_waiting, self._used, self._gone = {}, 0, set(), set()
+        if not waiting and not used and not gone:
             return
         database = self._opened()
         if database is not None:
             rows = [(table, key, values) for (table, key), values in waiting.items()]
-            database.write(rows, used, self._now())
+            database.write(rows, used, self._now(), gone)
 
     def close(self) -> None:
         """Write what was noted, take out what is old, and close the file. Twice is fine."""
@@ -143,6 +209,8 @@ class Memory:
         self.close()
 
     def _find(self, table: Table, key: Row) -> Row | None:
+        if (table, key) in self._gone:
+            return None
         waiting = self._waiting.get((table, key))
         if waiting is not None:
             return waiting
@@ -160,6 +228,7 @@ class Memory:
             return
         # what is noted again is the latest
         self._forget(table, key)
+        self._gone.discard((table, key))
         self._waiting[table, key] = values
         self._bytes_waiting += _weight(values)
         if len(self._waiting) > _MOST_WAITING or self._bytes_waiting > _MOST_BYTES_WAITING:
@@ -214,6 +283,23 @@ class Forgetful:
     def remember_seen(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
         """Nothing is kept."""
 
+    def registry(self, registry: str) -> KnownRegistry | None:
+        """Nothing is known."""
+        return None
+
+    def remember_registry(self, registry: str, known: KnownRegistry) -> None:
+        """Nothing is kept."""
+
+    def left_upload(self, registry: str, repository: str, blob: str) -> LeftUpload | None:
+        """Nothing is known."""
+        return None
+
+    def keep_upload(self, registry: str, repository: str, blob: str, left: LeftUpload) -> None:
+        """Nothing is kept."""
+
+    def drop_upload(self, registry: str, repository: str, blob: str) -> None:
+        """Nothing was kept."""
+
     def flush(self) -> None:
         """There is nothing to write."""
 
@@ -235,6 +321,20 @@ class Forgetful:
 def _key(identity: str) -> bytes:
     # an identity may hold a path, and a path what no encoding says
     return identity.encode("utf-8", "surrogatepass")
+
+
+def _is_at_work(owner: int) -> bool:
+    """Whether a process with this number runs, and is not this one."""
+    if owner == os.getpid():
+        return False
+    try:
+        os.kill(owner, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # somebody else's
+        return True
+    return True
 
 
 def _weight(values: Row) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 Value = str | int | bytes
 Row = tuple[Value, ...]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables and the seal: a file of another version is replaced."""
 
 DAY: Final = 24 * 60 * 60
@@ -82,6 +82,11 @@ class Table:
         return f"UPDATE {self.name} SET used = ? WHERE {self._matching(self.keys)}"
 
     @property
+    def drop(self) -> str:
+        """Deletes a row: keys."""
+        return f"DELETE FROM {self.name} WHERE {self._matching(self.keys)}"
+
+    @property
     def clamp(self) -> str:
         """Says that rows were used now at the latest: now, now."""
         return f"UPDATE {self.name} SET used = ? WHERE used > ?"
@@ -122,8 +127,12 @@ PACKED: Final = Table("packed", ("diff_id", "packer"), ("digest", "size"), 20_00
 DOCUMENTS: Final = Table("documents", ("digest",), ("data",), 4_000, 64 * _MIB)
 CONTENTS: Final = Table("contents", ("identity",), ("data",), 1_000, 64 * _MIB)
 SEEN: Final = Table("seen", ("registry", "digest", "repository"), (), 50_000)
+REGISTRIES: Final = Table("registries", ("registry",), ("honest", "chunk", "since"), 1_000)
+UPLOADS: Final = Table(
+    "uploads", ("registry", "repository", "blob"), ("url", "mark", "owner", "opened"), 1_000
+)
 
-TABLES: Final = (PACKED, DOCUMENTS, CONTENTS, SEEN)
+TABLES: Final = (PACKED, DOCUMENTS, CONTENTS, SEEN, REGISTRIES, UPLOADS)
 
 SCHEMA: Final = (
     *(table.create for table in TABLES),

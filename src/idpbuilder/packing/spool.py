@@ -127,10 +127,10 @@ class Spool:
             if file is not None:
                 file.close()
 
-    def open(self) -> BodyReader:
-        """A reader at the first byte, also before there is one. Raises OSError."""
+    def open(self, start: int = 0) -> BodyReader:
+        """A reader at the byte `start`, also before there is one. Raises OSError."""
         self.check()
-        return _SpoolReader(self)
+        return _SpoolReader(self, start)
 
     def check(self) -> None:
         """Raise OSError where the spool has failed."""
@@ -153,11 +153,11 @@ class Spool:
 class _SpoolReader:
     __slots__ = ("_begin", "_fd", "_position", "_spool")
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, start: int) -> None:
         self._spool = spool
         self._fd = -1
         self._begin = 0
-        self._position = 0
+        self._position = start
 
     def readinto(self, buffer: memoryview) -> int | None:
         spool = self._spool
@@ -165,7 +165,7 @@ class _SpoolReader:
         finished = spool.finished
         spool.check()
         available = spool.size - self._position
-        if not available:
+        if available <= 0:
             return 0 if finished else None
         if self._fd < 0:
             self._fd, self._begin = spool.duplicate()
@@ -193,9 +193,9 @@ class GrowingBody:
         """Length in bytes; None while it grows."""
         return self.spool.size if self.spool.finished else None
 
-    def open(self) -> BodyReader:
-        """A reader at the first byte. Raises OSError where the packing failed."""
-        return self.spool.open()
+    def open(self, start: int = 0) -> BodyReader:
+        """A reader at the byte `start`. Raises OSError where the packing failed."""
+        return self.spool.open(start)
 
 
 def _unnamed(folder: str | None) -> IO[bytes]:

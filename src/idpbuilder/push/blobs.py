@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 from idpbuilder.errors import ContentRefused, SourceError
 from idpbuilder.image import Digest
 from idpbuilder.memory import Packed
+from idpbuilder.push.journal import Entry, Journal
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.result import BlobStatus
 from idpbuilder.push.session import RegistrySession
 from idpbuilder.push.tasks import Steps, Until
+from idpbuilder.registry.habits import Habits
 from idpbuilder.registry.lookup import has_blob
 from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.streamed import State as Streamed
 from idpbuilder.registry.streamed import StreamedUpload
-from idpbuilder.registry.upload import BlobUpload, Habits, State
+from idpbuilder.registry.upload import BlobUpload
+from idpbuilder.registry.upload_state import State
 from idpbuilder.wire import Body, BodyReader, RegionBody
 
 if TYPE_CHECKING:
@@ -49,10 +52,10 @@ class ForetoldBody:
         """Bytes of the packed layer, as they were the last time."""
         return self._packed.size
 
-    def open(self) -> BodyReader:
-        """A reader at the first byte, of the blob as it grows. Raises what the job's begin does."""
+    def open(self, start: int = 0) -> BodyReader:
+        """A reader at the byte `start` of the blob as it grows. Raises what `begin` does."""
         self.job = self._begin()
-        return self.job.body().open()
+        return self.job.body().open(start)
 
     def is_done(self) -> bool:
         """Whether the packing, if it was begun, is over."""
@@ -75,7 +78,8 @@ class Blobs:
     def __init__(self, session: RegistrySession, repository: str) -> None:
         self._session = session
         self._repository = repository
-        self._open: set[BlobUpload | StreamedUpload] = set()
+        self._journal = Journal(session.journal, session.registry, repository)
+        self._open: dict[BlobUpload | StreamedUpload, Entry | None] = {}
 
     def is_known(self, digest: Digest) -> bool:
         """Whether this run has seen the blob in the repository."""
@@ -159,11 +163,15 @@ class Blobs:
         yield from self._session.cancel(session, self._repository)
 
     def open_sessions(self) -> list[str]:
-        """The URLs of upload sessions that were left open; they are given out once."""
-        sessions = [one.session for one in self._open if one.session is not None]
-        for one in self._open:
-            if isinstance(one, BlobUpload):
-                sessions += one.abandoned
+        """The URLs of upload sessions that were left open and that nobody will go on with; they are
+        given out once.
+        """
+        sessions = []
+        for upload, entry in self._open.items():
+            if upload.session is not None and not (entry and entry.kept == upload.session):
+                sessions.append(upload.session)
+            if isinstance(upload, BlobUpload):
+                sessions += upload.abandoned
         self._open.clear()
         return sessions
 
@@ -176,20 +184,32 @@ class Blobs:
         recheck: Callable[[Setback], Steps[None]] | None,
     ) -> Steps[Arrival]:
         source = self._session.mount_source(digest, self._repository)
+        endpoint, options = self._session.endpoint, self._session.options
+        entry = self._journal.entry(digest, body)
+        left = entry.left(endpoint, insecure=options.insecure) if entry and not source else None
         upload = BlobUpload(
-            self._session.endpoint,
+            endpoint,
             self._repository,
             digest,
             body,
             habits=habits,
-            trust=self._session.options.trust,
+            trust=options.trust,
             mount_from=source,
-            insecure=self._session.options.insecure,
+            resume=left,
+            insecure=options.insecure,
         )
-        self._open.add(upload)
-        yield from self._session.drive(upload, recheck=recheck, started=started)
+        self._open[upload] = entry
+
+        def begun(ticket: int) -> None:
+            if entry:
+                entry.follow(upload)
+            started(ticket)
+
+        yield from self._session.drive(upload, recheck=recheck, started=begun)
+        if entry:
+            entry.drop()
         if upload.session is None and not upload.abandoned:
-            self._open.discard(upload)
+            del self._open[upload]
         self.arrived(digest)
         status = _STATUS[upload.state]
         mounted_from = source or "" if status is BlobStatus.MOUNTED else ""
@@ -205,10 +225,10 @@ class Blobs:
             trust=self._session.options.trust,
             insecure=self._session.options.insecure,
         )
-        self._open.add(upload)
+        self._open[upload] = None
         yield from self._session.drive(upload, started=started)
         if upload.session is None:
-            self._open.discard(upload)
+            del self._open[upload]
         if upload.state is not Streamed.DONE:
             return False
         self.arrived(job.result().digest)

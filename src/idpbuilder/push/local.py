@@ -31,11 +31,16 @@ class LocalBlob:
         """Length in bytes."""
         return self.region.size
 
-    def open(self) -> BodyReader:
-        """A reader at the first byte. Raises OSError, EOFError where the file is too short."""
+    def open(self, start: int = 0) -> BodyReader:
+        """A reader at the byte `start`. Raises OSError, EOFError where the file is too short."""
+        self.fingerprint()
+        return RegionBody(self.region).open(start)
+
+    def fingerprint(self) -> int:
+        """What tells whether the bytes are what they were. Raises OSError, EOFError."""
         if self._fingerprint is None:
             self._fingerprint = self._take_fingerprint()
-        return RegionBody(self.region).open()
+        return self._fingerprint
 
     def recheck(self, setback: Setback) -> Steps[None]:
         """Look again before the bytes are sent again, and hash them where the registry doubts them.

@@ -17,12 +17,12 @@ RETRIES_LIMIT = 20
 @dataclass(frozen=True, slots=True)
 class PushOptions:
     """`timeout` in seconds for each destination, None without limit; `limit_rate` in bytes per
-    second over all transfers, None without; `jobs` concurrent transfers per registry,
-    None for as many as pay. `method` is
-    how raw layers are packed, and with `all_layers` the packed ones too. `memory` says whether
-    earlier runs are remembered; `all_tags` asks for every tag of the named repositories. `username`
-    and `password` come from flags and variables, each None where neither names it. `confide` is
-    told whatever else turns out to be secret.
+    second over all transfers, None without; `jobs` concurrent transfers per registry, None for as
+    many as pay. `method` is how raw layers are packed, and with `all_layers` the packed ones too.
+    `memory` says whether earlier runs are remembered, `resume` whether what they left half sent is
+    gone on with; `all_tags` asks for every tag of the named repositories. `username` and `password`
+    come from flags and variables, each None where neither names it. `confide` is told whatever else
+    turns out to be secret.
     """
 
     images: tuple[str, ...] = ()
@@ -41,6 +41,7 @@ class PushOptions:
     method: Method = field(default_factory=Method.choose)
     all_layers: bool = False
     memory: bool = True
+    resume: bool = True
     all_tags: bool = False
     dry_run: bool = False
     verify: bool = False

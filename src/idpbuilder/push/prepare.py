@@ -33,6 +33,7 @@ class Tools:
 
     engine: Engine
     memory: AnyMemory
+    journal: AnyMemory | None
     packer: Packer
     recent: Recent
 
@@ -173,7 +174,13 @@ class Preparation:
                 options.jobs,
             )
             session = RegistrySession(
-                registry, session_options, find, tools.engine, self._note, tools.memory
+                registry,
+                session_options,
+                find,
+                tools.engine,
+                self._note,
+                tools.memory,
+                tools.journal,
             )
             self._sessions[key] = session
         return session

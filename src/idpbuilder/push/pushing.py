@@ -19,9 +19,9 @@ from idpbuilder.push.plan import PlannedBlob, plan_image
 from idpbuilder.push.result import BlobStatus, LayerResult, PushResult
 from idpbuilder.push.session import RegistrySession
 from idpbuilder.push.tasks import Loop, Steps, Until, join
+from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.lookup import find_manifest, read_manifest
 from idpbuilder.registry.manifest_put import ManifestPut
-from idpbuilder.registry.upload import Habits, Probe
 from idpbuilder.source import Document, SourceImage
 
 T = TypeVar("T")

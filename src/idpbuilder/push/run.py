@@ -37,11 +37,13 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
     with ExitStack() as sources, ExitStack() as stack:
         engine = CurlEngine(settings)
         stack.callback(engine.close)
-        memory = open_memory(os.environ) if options.memory else Forgetful()
-        stack.callback(memory.close)
+        kept = open_memory(os.environ)
+        stack.callback(kept.close)
+        memory = kept if options.memory else Forgetful()
+        journal = kept if options.resume else None
         packer = Packer(options.method, wake=engine.wake, keep=not options.all_layers)
         stack.callback(packer.close)
-        tools = Tools(engine, memory, packer, {})
+        tools = Tools(engine, memory, journal, packer, {})
         stack.callback(stop.wakes, None)
         stop.wakes(engine.wake)
         try:
@@ -97,6 +99,7 @@ def _push(
                 result = loop.run(steps, options.timeout)
                 # the image is there: what the cleaning up comes to is no matter any more
                 _clean_up(push, session.engine)
+                session.remember()
                 if last:
                     layers.release()
                 return result
@@ -110,6 +113,7 @@ def _push(
         error = failure
     if push is not None:
         _clean_up(push, session.engine)
+    session.remember()
     raise Failed(PushFailure(errand.image.label, errand.destination.reference, error)) from error
 
 

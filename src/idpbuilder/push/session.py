@@ -12,7 +12,7 @@ from idpbuilder.errors import PushError
 from idpbuilder.image import Digest
 from idpbuilder.image.host import is_loopback
 from idpbuilder.image.reference import split_host_port
-from idpbuilder.memory import AnyMemory
+from idpbuilder.memory import AnyMemory, KnownRegistry
 from idpbuilder.push.pace import Pace
 from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, Until, join, send
 from idpbuilder.registry.auth import Authenticator
@@ -20,9 +20,9 @@ from idpbuilder.registry.call import Call, Machine
 from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
 from idpbuilder.registry.endpoints import Endpoint, host_of
 from idpbuilder.registry.failure import bare, failure_setback, is_retriable, setback
+from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.retry import RetryPolicy, Setback
 from idpbuilder.registry.scope import Rights, Scope
-from idpbuilder.registry.upload import Habits
 from idpbuilder.wire import (
     Completion,
     Engine,
@@ -101,12 +101,14 @@ class RegistrySession:
         engine: Engine,
         note: Callable[[str], None],
         memory: AnyMemory,
+        journal: AnyMemory | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = registry
+        self.journal = journal
         self.engine = engine
         self.options = options
-        self.habits = Habits()
+        self.habits = _habits(memory.registry(registry))
         self.pace = Pace(options.jobs)
         self.known = Known()
         self.tally = Tally()
@@ -133,6 +135,12 @@ class RegistrySession:
         self.tally = Tally()
         self.last_trouble = ""
         self._fetching.clear()
+
+    def remember(self) -> None:
+        """Keep for the next run what this one learnt of the registry."""
+        known = KnownRegistry(self.habits.probe is Probe.HONEST, self.habits.chunk)
+        if known != KnownRegistry():
+            self._memory.remember_registry(self.registry, known)
 
     def mount_source(self, digest: Digest, repository: str) -> str | None:
         """Another repository of this registry to take the blob from, None where none is known.
@@ -349,6 +357,12 @@ class RegistrySession:
         return request
 
 
+def _habits(known: KnownRegistry | None) -> Habits:
+    if known is None:
+        return Habits()
+    return Habits(Probe.HONEST if known.honest else Probe.UNKNOWN, chunk=known.chunk)
+
+
 def _schemes(registry: str, options: SessionOptions) -> list[str]:
     if options.scheme:
         return [options.scheme]
@@ -374,4 +388,4 @@ def _judge(machine: Machine, completion: Completion) -> Setback | None:
     if response is not None and (completion.body_complete or response.status >= 300):
         return machine.receive(response)
     early = TransportFailure(FailureKind.BROKEN, "it answered before the whole body was sent")
-    return machine.transfer_failed(completion.failure or early)
+    return machine.transfer_failed(completion.failure or early, completion.sent)

@@ -47,5 +47,7 @@ class Machine(Protocol):
     def receive(self, response: Response) -> Setback | None:
         """The answer to `next_call`, its body sent whole."""
 
-    def transfer_failed(self, failure: TransportFailure) -> Setback | None:
-        """`next_call` got no answer, or one that came before its body was sent whole."""
+    def transfer_failed(self, failure: TransportFailure, sent: int = 0) -> Setback | None:
+        """`next_call` got no answer, or one that came before its body was sent whole; `sent` bytes
+        of that were handed over.
+        """

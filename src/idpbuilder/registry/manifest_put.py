@@ -134,8 +134,9 @@ class ManifestPut:
             self._go(State.FAILED)
             raise
 
-    def transfer_failed(self, failure: TransportFailure) -> Setback | None:
+    def transfer_failed(self, failure: TransportFailure, sent: int = 0) -> Setback | None:
         """`next_call` got no answer. Raises PushError where there is no way on."""
+        del sent
         try:
             found = failure_setback(failure, self.what, self.endpoint.authority)
         except Exception:

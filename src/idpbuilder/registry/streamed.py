@@ -106,9 +106,9 @@ class StreamedUpload:
         else:
             self._go(State.COMMITTING if heard and self._digest() else State.GIVEN_UP)
 
-    def transfer_failed(self, failure: TransportFailure) -> None:
+    def transfer_failed(self, failure: TransportFailure, sent: int = 0) -> None:
         """`next_call` got no answer."""
-        del failure
+        del failure, sent
         self._go(State.GIVEN_UP)
 
     def _keep_location(self, response: Response) -> bool:

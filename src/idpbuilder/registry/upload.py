@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from idpbuilder.errors import PushError
 from idpbuilder.image import Digest, InvalidValue
 from idpbuilder.registry.call import Call
-from idpbuilder.registry.endpoints import Endpoint, host_of, with_digest
+from idpbuilder.registry.endpoints import Endpoint, host_of
 from idpbuilder.registry.failure import (
     THE_REGISTRY,
     diagnose,
@@ -20,62 +20,16 @@ from idpbuilder.registry.failure import (
     setback,
     stored_digest,
 )
+from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.lookup import HEAD_REFUSED, blob_call, blob_presence
+from idpbuilder.registry.open_upload import OpenUpload, chunk_size, is_same_place, stored_bytes
 from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.scope import Scope
-from idpbuilder.wire import Body, Request, Response, TransportFailure, Trust
+from idpbuilder.registry.upload_state import FILLING, IN_SESSION, TRANSITIONS, State
+from idpbuilder.wire import Body, FailureKind, Request, Response, TransportFailure, Trust
 
-DOUBT_SIZE = 1024 * 1024
+DOUBT_SIZE: Final = 1024 * 1024
 """Bytes from which a HEAD is cheaper than the risk of sending a blob that is there."""
-
-
-class State(Enum):
-    """Where an upload stands."""
-
-    NEW = "new"
-    STARTING = "starting"  # asked for a session: by a mount, or plainly
-    CHECKING = "checking"  # asks with HEAD whether the blob is there
-    SENDING = "sending"  # the body is on its way
-    CONFIRMING = "confirming"  # the body's answer was lost or odd: asks whether it arrived
-    EXISTS = "exists"
-    MOUNTED = "mounted"
-    DONE = "done"
-    FAILED = "failed"
-
-
-TRANSITIONS: dict[State, frozenset[State]] = {
-    State.NEW: frozenset({State.STARTING, State.CHECKING}),
-    State.STARTING: frozenset(
-        {State.STARTING, State.CHECKING, State.SENDING, State.EXISTS, State.MOUNTED, State.FAILED}
-    ),
-    State.CHECKING: frozenset({State.STARTING, State.SENDING, State.EXISTS, State.FAILED}),
-    State.SENDING: frozenset({State.CONFIRMING, State.STARTING, State.DONE, State.FAILED}),
-    State.CONFIRMING: frozenset({State.STARTING, State.DONE, State.FAILED}),
-    State.EXISTS: frozenset(),
-    State.MOUNTED: frozenset(),
-    State.DONE: frozenset(),
-    State.FAILED: frozenset(),
-}
-
-
-class Probe(Enum):
-    """What a mount of a blob from the very repository it is for tells on this registry.
-
-    Where it is honest, 201 says that the blob is there and 202 opens a session: one round trip in
-    place of HEAD and POST.
-    """
-
-    UNKNOWN = "unknown"
-    HONEST = "honest"
-    USELESS = "useless"
-
-
-@dataclass(slots=True)
-class Habits:
-    """What was learnt about one registry in this run, shared by all uploads to it."""
-
-    probe: Probe = Probe.UNKNOWN
-    refused_sources: set[str] = field(default_factory=set)
 
 
 # a mount or a probe answered so is not to be had here: a plain POST may be
@@ -91,9 +45,10 @@ class _Start(Enum):
 class BlobUpload:
     """Brings the blob `digest` into `repository`: found there, mounted, or sent.
 
-    `mount_from` names a repository of the same registry that has the blob. `session` is the URL of
-    the open upload session, or None; `abandoned` are those of earlier sessions that may still be
-    open and hold bytes, to be cancelled by the sender.
+    `mount_from` names a repository of the same registry that has the blob; `resume` is the URL of a
+    session that an earlier run left, and that may hold a part of it. `upload` is the open session,
+    or None; `abandoned` are the URLs of earlier ones that may still be open and hold bytes, to be
+    cancelled by the sender.
     """
 
     def __init__(
@@ -106,6 +61,7 @@ class BlobUpload:
         habits: Habits,
         trust: Trust,
         mount_from: str | None = None,
+        resume: str | None = None,
         insecure: bool = False,
     ) -> None:
         self.endpoint = endpoint
@@ -113,7 +69,7 @@ class BlobUpload:
         self.digest = digest
         self.body = body
         self.state = State.NEW
-        self.session: str | None = None
+        self.upload: OpenUpload | None = None
         self.abandoned: list[str] = []
         self._habits = habits
         self._trust = trust
@@ -123,6 +79,10 @@ class BlobUpload:
         self._known_missing = False
         self._head_refused = False
         self._refused_digest = False
+        self._broke_at: int | None = None
+        self._is_left_over = resume is not None
+        if resume is not None:
+            self.upload = OpenUpload(resume, self._size, trust, handed=self._size)
 
     @property
     def what(self) -> str:
@@ -131,8 +91,13 @@ class BlobUpload:
 
     @property
     def step(self) -> str:
-        """The state's name."""
-        return self.state.value
+        """The state's name, and how far the blob came: what moves on is not tried once more."""
+        return f"{self.state.value} from {self.upload.offset if self.upload else 0}"
+
+    @property
+    def session(self) -> str | None:
+        """The URL of the open upload session."""
+        return self.upload.url if self.upload else None
 
     @property
     def ended(self) -> bool:
@@ -142,13 +107,13 @@ class BlobUpload:
     def next_call(self) -> Call:
         """What to send now."""
         if self.state is State.NEW:
-            # where the probe tells nothing, only a HEAD tells whether the blob is there
-            useless = self._start is _Start.PLAIN
-            self._go(State.CHECKING if useless else State.STARTING)
+            self._go(State.QUERYING if self.upload else self._beginning)
         if self.state is State.STARTING:
             return self._starting_call()
-        if self.state is State.SENDING:
-            return self._sending_call()
+        if self.upload is not None and self.state in IN_SESSION:
+            # what an earlier run left may be anything: it is not worth a failure
+            lenient = self._is_left_over
+            return Call(self._session_request(self.upload), self._scopes, lenient=lenient)
         return blob_call(
             self.endpoint, self.repository, self.digest, self._trust, head=not self._head_refused
         )
@@ -157,29 +122,44 @@ class BlobUpload:
         """The answer to `next_call`, its body sent whole. Raises PushError where there is no way
         on.
         """
+        if self.upload and self.state in FILLING:
+            self.upload.handed = self.upload.offset + self.upload.to_send
         try:
             if self.state is State.STARTING:
                 return self._started(response)
-            if self.state is State.SENDING:
+            if self.state is State.QUERYING:
+                return self._queried(response)
+            if self.state is State.CHUNKING and is_success(response):
+                self._chunk_taken(response)
+                return None
+            if self.state in FILLING:
                 return self._sent(response)
             return self._checked(response)
         except Exception:
             self._go(State.FAILED)
             raise
 
-    def transfer_failed(self, failure: TransportFailure) -> Setback | None:
-        """`next_call` got no answer. Raises PushError where there is no way on."""
+    def transfer_failed(self, failure: TransportFailure, sent: int = 0) -> Setback | None:
+        """`next_call` got no answer, when `sent` bytes of its body had been handed over. Raises
+        PushError where there is no way on.
+        """
+        if self._is_left_over:
+            self._forget_what_was_left(gone=False)
+            return None
+        in_session = self.upload is not None and self.state in IN_SESSION
+        # the session may be at another host than the registry
+        where = host_of(self.session or "") if in_session else self.endpoint.authority
         try:
-            # the session may be at another host than the registry
-            sending = self.state is State.SENDING and self.session is not None
-            where = host_of(self.session or "") if sending else self.endpoint.authority
             found = failure_setback(failure, self.what, where)
         except Exception:
             self._go(State.FAILED)
             raise
-        if self.state is State.SENDING:
-            # a body is never sent twice into one session: what of it arrived is not known
-            self._leave_session(State.CONFIRMING)
+        if self.upload and self.state in FILLING:
+            self.upload.handed = self.upload.offset + sent
+            if failure.kind is FailureKind.BROKEN and self._breaks_at_a_limit(self.upload, sent):
+                self._start_anew()
+            else:
+                self._look_after_a_break()
         return found
 
     # -- requests
@@ -188,11 +168,20 @@ class BlobUpload:
     def _scopes(self) -> tuple[Scope, ...]:
         return (Scope.push(self.repository),)
 
+    @property
+    def _size(self) -> int:
+        return self.body.size or 0
+
     def _first_start(self) -> _Start:
         source = self._mount_from
         if source and source != self.repository and source not in self._habits.refused_sources:
             return _Start.MOUNT
         return _Start.PLAIN if self._habits.probe is Probe.USELESS else _Start.PROBE
+
+    @property
+    def _beginning(self) -> State:
+        # where the probe tells nothing, only a HEAD tells whether the blob is there
+        return State.CHECKING if self._start is _Start.PLAIN else State.STARTING
 
     def _starting_call(self) -> Call:
         scopes = self._scopes
@@ -207,18 +196,14 @@ class BlobUpload:
             Request("POST", url, trust=self._trust), scopes, lenient=self._start is _Start.MOUNT
         )
 
-    def _sending_call(self) -> Call:
-        assert self.session is not None
-        request = Request(
-            "PUT",
-            with_digest(self.session, self.digest),
-            (("Content-Type", "application/octet-stream"),),
-            self.body,
-            self._trust,
-        )
-        return Call(request, self._scopes)
+    def _session_request(self, upload: OpenUpload) -> Request:
+        if self.state is State.QUERYING:
+            return upload.status()
+        if self.state is State.CHUNKING:
+            return upload.patch(self.body)
+        return upload.put(self.digest, self.body)
 
-    # -- answers
+    # -- answers: how the upload starts
 
     def _started(self, response: Response) -> Setback | None:
         if response.status == 201 and self._start is not _Start.PLAIN:
@@ -239,16 +224,21 @@ class BlobUpload:
         if not location:
             what = f"{self.what} could not be started"
             raise incompatible(what, "the registry opened an upload without a Location")
-        try:
-            self.session = self.endpoint.resolve(response.url, location, insecure=self._insecure)
-        except InvalidValue as error:
-            raise incompatible(f"{self.what} could not be started", str(error)) from error
+        chunk = chunk_size(response, self._habits.chunk, self._size)
+        url = self._resolved(response, location)
+        self.upload = OpenUpload(url, self._size, self._trust, chunk=chunk)
         # a refused mount says nothing of this repository, and some registries refuse every probe
         doubtful = self._start is _Start.MOUNT or (
             self._start is _Start.PROBE and self._habits.probe is Probe.UNKNOWN
         )
-        doubtful = doubtful and not self._known_missing and (self.body.size or 0) >= DOUBT_SIZE
-        self._go(State.CHECKING if doubtful else State.SENDING)
+        doubtful = doubtful and not self._known_missing and self._size >= DOUBT_SIZE
+        self._go(State.CHECKING if doubtful else _filling(self.upload))
+
+    def _resolved(self, response: Response, location: str) -> str:
+        try:
+            return self.endpoint.resolve(response.url, location, insecure=self._insecure)
+        except InvalidValue as error:
+            raise incompatible(f"{self.what} could not be started", str(error)) from error
 
     def _start_otherwise(self, response: Response) -> None:
         if self._start is _Start.MOUNT:
@@ -276,18 +266,32 @@ class BlobUpload:
             return None
         # whatever else is answered, the POST that follows says whether the blob can be sent
         self._known_missing = True
-        if confirming or self.session is None:
+        if confirming or self.upload is None:
             self._start = _Start.PLAIN
             self._go(State.STARTING)
         else:
-            self._go(State.SENDING)
+            self._go(_filling(self.upload))
         return None
+
+    # -- answers: how the session is filled
+
+    def _chunk_taken(self, response: Response) -> None:
+        assert self.upload is not None
+        # what its Range says is not asked: some registries never move it
+        self.upload.offset = self.upload.handed
+        self._move(self.upload, response)
+        self._go(_filling(self.upload))
+
+    def _move(self, upload: OpenUpload, response: Response) -> None:
+        location = response.headers.get("Location")
+        if location:
+            upload.url = self._resolved(response, location)
 
     def _sent(self, response: Response) -> Setback | None:
         what = f"{self.what} was not taken"
         if is_success(response):
             stored_digest(response, self.digest)
-            self.session = None
+            self.upload = None
             self._go(State.DONE)
             return None
         codes = diagnose(response).codes
@@ -295,33 +299,105 @@ class BlobUpload:
         who = THE_REGISTRY if ours else host_of(response.url)
         if codes & {"DIGEST_INVALID", "SIZE_INVALID"}:
             return self._digest_refused(refusal(response, what, who))
+        if response.status == 413 and self.upload and self._habits.shrink(self.upload.to_send):
+            self._start_anew()
+            return None
         if response.status == 404 or "BLOB_UPLOAD_UNKNOWN" in codes:
             # perhaps an earlier try of this PUT was heard after all
             self._leave_session(State.CONFIRMING, gone=True)
             return Setback(refusal(response, what, who))
         if response.status == 416 or "BLOB_UPLOAD_INVALID" in codes:
+            self._distrust_resuming()
             self._leave_session(State.CONFIRMING)
             # it may mean the session, or a body that is not what its digest promised
             return Setback(refusal(response, what, who), doubts_body=response.status == 400)
         found = setback(response, what, who=who)
-        self._leave_session(State.CONFIRMING)
+        self._look_after_a_break()
         return found
 
     def _digest_refused(self, error: PushError) -> Setback:
+        if self._distrust_resuming():
+            # it did not say the truth of what it held
+            self._start_anew()
+            return Setback(error)
         # whoever drives us found the local bytes to be sound: once they may break on their way
         if self._refused_digest:
             raise error
         self._refused_digest = True
-        self._leave_session(State.STARTING)
+        self._start_anew()
         return Setback(error, doubts_body=True)
 
+    # -- after a break
+
+    def _queried(self, response: Response) -> Setback | None:
+        upload = self.upload
+        assert upload is not None
+        if is_retriable(response) and not self._is_left_over:
+            return setback(response, f"{self.what} could not be gone on with")
+        stored = stored_bytes(response) if is_success(response) else None
+        if stored is not None and upload.agree(stored):
+            self._is_left_over = False
+            upload.chunk = chunk_size(response, self._habits.chunk, upload.size)
+            self._move(upload, response)
+            self._go(_filling(upload))
+            return None
+        gone = response.status in (404, 410)
+        if self._is_left_over:
+            self._forget_what_was_left(gone=gone)
+            return None
+        if response.status >= 400:
+            self._habits.resumes = False
+        self._leave_session(State.CONFIRMING, gone=gone)
+        return None
+
+    def _forget_what_was_left(self, *, gone: bool) -> None:
+        """Begin as if no earlier run had been."""
+        self._is_left_over = False
+        if self.upload is not None and not gone:
+            self.abandoned.append(self.upload.url)
+        self.upload = None
+        self._go(self._beginning)
+
+    def _look_after_a_break(self) -> None:
+        """Ask what became of the bytes, the session where it may tell, else the repository."""
+        worth_asking = self.upload is not None and self.upload.is_worth_asking
+        if worth_asking and self._habits.resumes and self.state is not State.COMMITTING:
+            self._go(State.QUERYING)
+        else:
+            self._leave_session(State.CONFIRMING)
+
+    def _breaks_at_a_limit(self, upload: OpenUpload, sent: int) -> bool:
+        """Whether something on the way hangs up on large bodies without a word."""
+        before, self._broke_at = self._broke_at, upload.handed
+        if before is None or not 0 < sent < upload.to_send:
+            return False
+        return is_same_place(before, upload.handed) and self._habits.shrink(upload.to_send)
+
+    def _distrust_resuming(self) -> bool:
+        """What the session holds is not what we gave it: whether it was gone on with."""
+        resumed = self.upload is not None and self.upload.resumed
+        if resumed:
+            self._habits.resumes = False
+        return resumed
+
+    def _start_anew(self) -> None:
+        self._known_missing = True
+        self._leave_session(State.STARTING)
+
     def _leave_session(self, state: State, *, gone: bool = False) -> None:
-        if self.session is not None and not gone:
-            self.abandoned.append(self.session)
-        self.session = None
+        if self.upload is not None and not gone:
+            self.abandoned.append(self.upload.url)
+        self.upload = None
         self._start = _Start.PLAIN
         self._go(state)
 
     def _go(self, state: State) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} -> {state}"
         self.state = state
+
+
+def _filling(upload: OpenUpload) -> State:
+    """How what a session lacks goes into it."""
+    if upload.is_full:
+        return State.COMMITTING
+    return State.CHUNKING if upload.chunk else State.SENDING

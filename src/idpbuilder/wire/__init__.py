@@ -5,7 +5,7 @@ The protocol (`registry/`) makes `Request`s and judges `Response`s without any I
 an `Engine` (`transport/`) moves the bytes and judges nothing.
 """
 
-from idpbuilder.wire.body import Body, BodyReader, BytesBody, Region, RegionBody, Sink
+from idpbuilder.wire.body import Body, BodyReader, BytesBody, PartBody, Region, RegionBody, Sink
 from idpbuilder.wire.engine import Completion, Engine, FailureKind, TransportFailure
 from idpbuilder.wire.message import Headers, Request, Response, Trust
 
@@ -17,6 +17,7 @@ __all__ = [
     "Engine",
     "FailureKind",
     "Headers",
+    "PartBody",
     "Region",
     "RegionBody",
     "Request",

@@ -31,8 +31,8 @@ class Body(Protocol):
     def size(self) -> int | None:
         """Length in bytes; None where the body is still being made."""
 
-    def open(self) -> BodyReader:
-        """A reader at the first byte. Raises OSError."""
+    def open(self, start: int = 0) -> BodyReader:
+        """A reader at the byte `start`. Raises OSError."""
 
 
 class Sink(Protocol):
@@ -73,8 +73,9 @@ class RegionBody:
     def size(self) -> int:
         return self.region.size
 
-    def open(self) -> BodyReader:
-        return RegionReader(self.region.open_fd(), self.region.offset, self.region.size)
+    def open(self, start: int = 0) -> BodyReader:
+        region = self.region
+        return RegionReader(region.open_fd(), region.offset + start, region.size - start)
 
 
 class _BytesReader:
@@ -103,5 +104,18 @@ class BytesBody:
     def size(self) -> int:
         return len(self.data)
 
-    def open(self) -> BodyReader:
-        return _BytesReader(self.data)
+    def open(self, start: int = 0) -> BodyReader:
+        return _BytesReader(self.data[start:])
+
+
+@dataclass(frozen=True, slots=True)
+class PartBody:
+    """`size` bytes of `body` from `start`."""
+
+    body: Body
+    start: int
+    size: int
+
+    def open(self, start: int = 0) -> BodyReader:
+        # whoever sends it asks for no more than `size` bytes
+        return self.body.open(self.start + start)
