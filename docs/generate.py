@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from limits import limits
+
 from idpbuilder.cli.command import Flag, flags_by_group
 from idpbuilder.cli.exits import Exit, documented
 from idpbuilder.cli.failure import DEBUG_VARIABLE
@@ -221,6 +223,20 @@ An error is told on stderr as `Error: <what failed>: <why>` and, after a blank l
 `hint: <what to do>`. See the [Troubleshooting Guide](../user-guide/troubleshooting.md).
 """
 
+BOUNDS = """\
+# Limits
+
+{generated}
+Whatever comes from outside is bounded: a file, a registry, a token service or an engine that sends
+more is refused with an error, or cut where only its text is of interest.
+
+{limits}
+
+No redirect is followed: a registry that answers with one is told of. A request that found the
+registry in trouble is tried again as often as `--retry-attempts` says, and an answer awaited a
+second longer for each 4 MB of the blob that the registry has yet to store.
+"""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or with `--check` compare them; 1 where one differs."""
@@ -254,6 +270,9 @@ def pages() -> dict[Path, str]:
         ),
         DOCS / "reference" / "error-codes.md": CODES.format(
             generated=GENERATED, codes=_table(("exit code", "`code`", "when"), _codes())
+        ),
+        DOCS / "reference" / "limits.md": BOUNDS.format(
+            generated=GENERATED, limits=_table(("what", "at most"), limits())
         ),
     }
 
