@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from idpbuilder.credentials import CredentialStores
 from idpbuilder.errors import PushError
 from idpbuilder.image import Reference
 from idpbuilder.push.destination import Prefix
@@ -98,5 +99,8 @@ def pusher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pusher:
     for name in ("IDPBUILDER_REGISTRY_USER", "IDPBUILDER_REGISTRY_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    # whoever runs the tests may keep secrets of his own
+    monkeypatch.setattr(CredentialStores, "_default", lambda *_registry: ())
     return Pusher(home)

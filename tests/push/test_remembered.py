@@ -189,7 +189,7 @@ def test_without_the_cache_an_archive_is_neither_remembered_nor_recalled(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
 ) -> None:
     saved = save(tmp_path / "app.tar.gz", [TWO], compress="gzip")
-    pusher.push(saved.path, f"{registry.host}/team/app:v1", memory=False)
+    pusher.push(saved.path, f"{registry.host}/team/app:v1", memory=False, resume=False)
     assert list(pusher.home.rglob("memory.db")) == []
     pusher.push(saved.path, f"{registry.host}/team/app:v1")
     pusher.push(saved.path, f"{registry.host}/team/app:v1", memory=False)

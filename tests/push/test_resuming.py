@@ -4,16 +4,21 @@ request.
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from idpbuilder.errors import Unreachable
+from idpbuilder.errors import Interrupted, Unreachable
 from idpbuilder.memory import LeftUpload, open_memory
+from idpbuilder.push.stop import Stop
 from idpbuilder.registry import retry
-from tests.parts.exchange import Received
-from tests.parts.faults import Cut
+from tests.parts.docker_archives import Saved, save
+from tests.parts.exchange import ClientGone, Exchange, Received
+from tests.parts.faults import Cut, Handle, Hang
 from tests.parts.images import ImageSpec, Layout, write_layout
 from tests.parts.manners import ECR, GHCR, GITEA, QUAY, WITH_QUERY, ZOT, Manners
 from tests.parts.memory_registry import MemoryRegistry
@@ -212,3 +217,36 @@ def test_a_blob_that_another_repository_has_is_mounted_and_not_gone_on_with(
         result = pusher.push(layout.path, f"{registry.host}/team/app:v1")
         assert result.bytes_sent < 10_000
         assert registry.open_uploads("team/app") <= 1
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """So many bytes are taken for good, and then the user presses Ctrl-C."""
+
+    stop: Stop
+    after_bytes: int
+
+    def apply(self, exchange: Exchange, handle: Handle) -> None:
+        exchange.cut_after = self.after_bytes
+        with contextlib.suppress(ClientGone):
+            handle(exchange)
+        self.stop.request(signal.SIGINT)
+        Hang().apply(exchange, handle)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_layer_that_was_sent_while_it_was_packed_is_packed_again_and_gone_on_with(
+    gone: bool, pusher: Pusher, tmp_path: Path
+) -> None:
+    saved = save(tmp_path / "app.tar", [Saved(layers=(SIZE,), tags=("app:v1",))])
+    with MemoryRegistry(MOVES) as registry:
+        registry.fault(Interrupt(pusher.stop, CUT), method="PATCH")
+        error = pusher.fails(saved.path, f"{registry.host}/team/app:v1")
+        assert isinstance(error, Interrupted)
+        assert registry.open_uploads("team/app") == 1
+        if gone:
+            registry.sessions.clear()
+        pusher.stop = Stop()
+        result = pusher.push(saved.path, f"{registry.host}/team/app:v1", verify=True)
+        assert (result.bytes_sent < SIZE - CUT + 100_000) is not gone
+        assert registry.open_uploads("team/app") == 0

@@ -192,7 +192,7 @@ def test_without_the_cache_nothing_is_remembered(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
 ) -> None:
     saved = save(tmp_path / "app.tar", [TWO])
-    pusher.push(saved.path, f"{registry.host}/team/app:v1", memory=False)
+    pusher.push(saved.path, f"{registry.host}/team/app:v1", memory=False, resume=False)
     assert list(pusher.home.rglob("memory.db")) == []
     registry.requests.clear()
     pusher.push(saved.path, f"{registry.host}/team/app:v2", memory=False)

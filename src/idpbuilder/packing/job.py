@@ -47,6 +47,8 @@ class PackJob:
         forget: Callable[[PackJob, str], None],
     ) -> None:
         self.layer = layer
+        self.method = method
+        """How it is packed, unless it is kept."""
         self.kept = keep and bool(layer.stored)
         """Whether the stored bytes become the blob as they are, only hashed and verified."""
         self.kind = layer.stored if self.kept else method.kind

@@ -200,11 +200,7 @@ class Blobs:
         )
         self._open[upload] = entry
 
-        def begun(ticket: int) -> None:
-            if entry:
-                entry.follow(upload)
-            started(ticket)
-
+        begun = _following(upload, entry, started)
         yield from self._session.drive(upload, recheck=recheck, started=begun)
         if entry:
             entry.drop()
@@ -216,20 +212,39 @@ class Blobs:
         return Arrival(digest, body.size or 0, status, mounted_from)
 
     def _stream(self, job: PackJob, started: Started) -> Steps[bool]:
+        endpoint, options = self._session.endpoint, self._session.options
+        # the same layer comes to the same bytes each time it is packed
+        entry = None if job.kept else self._journal.entry_of_raw(job.diff_id, job.method.name)
         upload = StreamedUpload(
-            self._session.endpoint,
+            endpoint,
             self._repository,
             job.body(),
             lambda: job.packed.digest if job.packed else None,
             what=f"layer {job.diff_id or ''}".rstrip(),
-            trust=self._session.options.trust,
-            insecure=self._session.options.insecure,
+            trust=options.trust,
+            resume=entry.left(endpoint, insecure=options.insecure) if entry else None,
+            insecure=options.insecure,
         )
-        self._open[upload] = None
-        yield from self._session.drive(upload, started=started)
+        self._open[upload] = entry
+        yield from self._session.drive(upload, started=_following(upload, entry, started))
+        if entry:
+            entry.drop()
         if upload.session is None:
             del self._open[upload]
         if upload.state is not Streamed.DONE:
             return False
         self.arrived(job.result().digest)
         return True
+
+
+def _following(
+    upload: BlobUpload | StreamedUpload, entry: Entry | None, started: Started
+) -> Started:
+    """Have each request of an upload noted before its body goes out."""
+
+    def begun(ticket: int) -> None:
+        if entry:
+            entry.follow(upload)
+        started(ticket)
+
+    return begun

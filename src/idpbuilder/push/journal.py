@@ -12,8 +12,8 @@ from idpbuilder.image import Digest, InvalidValue
 from idpbuilder.memory import AnyMemory, LeftUpload
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.registry.endpoints import Endpoint
+from idpbuilder.registry.streamed import StreamedUpload
 from idpbuilder.registry.upload import BlobUpload
-from idpbuilder.registry.upload_state import FILLING
 from idpbuilder.wire import Body
 
 KEPT_FROM = 8 * 1024 * 1024
@@ -42,6 +42,12 @@ class Journal:
             return None
         return Entry(self.memory, (self.registry, self.repository, str(digest)), mark)
 
+    def entry_of_raw(self, diff_id: Digest | None, packer: str) -> Entry | None:
+        """Where the session of a layer is noted whose digest is not known yet."""
+        if self.memory is None or diff_id is None:
+            return None
+        return Entry(self.memory, (self.registry, self.repository, f"{diff_id} {packer}"), _PACKED)
+
 
 class Entry:
     """The note about one blob. `kept` is the URL that stands there now."""
@@ -65,12 +71,12 @@ class Entry:
             return None
         return self.kept
 
-    def follow(self, upload: BlobUpload) -> None:
+    def follow(self, upload: BlobUpload | StreamedUpload) -> None:
         """A request of `upload` is about to go out."""
         url = upload.session
         if url is None:
             self.drop()
-        elif upload.state in FILLING and url != self.kept:
+        elif upload.is_filling and url != self.kept:
             self.kept = url
             self._memory.keep_upload(*self._key, LeftUpload(url, self._mark))
 

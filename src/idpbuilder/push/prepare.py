@@ -75,7 +75,7 @@ class Preparation:
         self._sessions: dict[tuple[object, ...], RegistrySession] = {}
         self._stores = CredentialStores(
             Given(options.username, options.password, options.authfile),
-            CredentialSurroundings(os.environ, self._warn, options.confide, check),
+            CredentialSurroundings(os.environ, self._warn, options.confide, check, note=self._note),
         )
 
     def errands(self, sources: ExitStack) -> list[Errand]:

@@ -19,7 +19,13 @@ from idpbuilder.registry.auth import Authenticator
 from idpbuilder.registry.call import Call, Machine
 from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
 from idpbuilder.registry.endpoints import Endpoint, host_of
-from idpbuilder.registry.failure import bare, failure_setback, is_retriable, setback
+from idpbuilder.registry.failure import (
+    THE_REGISTRY,
+    bare,
+    failure_setback,
+    is_retriable,
+    setback,
+)
 from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.retry import RetryPolicy, Setback
 from idpbuilder.registry.scope import Rights, Scope
@@ -207,6 +213,7 @@ class RegistrySession:
     ) -> Steps[Response]:
         """Make `exchange` until there is an answer worth judging."""
         made = 0
+        who = THE_REGISTRY if where == self.endpoint.authority else "it"
         while True:
             completion = yield from exchange()
             if completion.failure is not None:
@@ -215,7 +222,7 @@ class RegistrySession:
                 assert completion.response is not None
                 if not is_retriable(completion.response):
                     return completion.response
-                found = setback(completion.response, what())
+                found = setback(completion.response, what(), who=who)
             yield from self._back_off(found, made)
             made += 1
 

@@ -18,8 +18,9 @@ from idpbuilder.image import Digest, InvalidValue
 from idpbuilder.registry.call import Call
 from idpbuilder.registry.endpoints import Endpoint, with_digest
 from idpbuilder.registry.failure import is_success, stored_digest
+from idpbuilder.registry.open_upload import stored_bytes
 from idpbuilder.registry.scope import Scope
-from idpbuilder.wire import Body, Request, Response, TransportFailure, Trust
+from idpbuilder.wire import Body, PartBody, Request, Response, TransportFailure, Trust
 
 _OCTETS = (("Content-Type", "application/octet-stream"),)
 
@@ -28,6 +29,7 @@ class State(Enum):
     """Where a streamed upload stands."""
 
     STARTING = "starting"
+    QUERYING = "querying"  # asks a session that an earlier run left how much it holds
     STREAMING = "streaming"
     COMMITTING = "committing"
     DONE = "done"
@@ -36,6 +38,7 @@ class State(Enum):
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.STARTING: frozenset({State.STREAMING, State.GIVEN_UP}),
+    State.QUERYING: frozenset({State.STARTING, State.STREAMING}),
     State.STREAMING: frozenset({State.COMMITTING, State.GIVEN_UP}),
     State.COMMITTING: frozenset({State.DONE, State.GIVEN_UP}),
     State.DONE: frozenset(),
@@ -47,7 +50,8 @@ class StreamedUpload:
     """Sends `body` into `repository`; `digest` gives its digest once the body has ended, None where
     it turned out to be no blob at all.
 
-    `session` is the URL of the open upload session, or None.
+    `resume` is the URL of a session that an earlier run left, and that may hold the first bytes of
+    the same body. `session` is the URL of the open upload session, or None.
     """
 
     def __init__(
@@ -59,14 +63,16 @@ class StreamedUpload:
         *,
         what: str,
         trust: Trust,
+        resume: str | None = None,
         insecure: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.repository = repository
         self.body = body
         self.what = what
-        self.state = State.STARTING
-        self.session: str | None = None
+        self.state = State.QUERYING if resume else State.STARTING
+        self.session = resume
+        self._offset = 0
         self._digest = digest
         self._trust = trust
         self._insecure = insecure
@@ -75,6 +81,11 @@ class StreamedUpload:
     def step(self) -> str:
         """The state's name."""
         return self.state.value
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether the session is being filled or closed."""
+        return self.state in (State.STREAMING, State.COMMITTING)
 
     @property
     def ended(self) -> bool:
@@ -88,8 +99,11 @@ class StreamedUpload:
             url = self.endpoint.uploads(self.repository)
             return Call(Request("POST", url, trust=self._trust), scopes)
         assert self.session is not None
+        if self.state is State.QUERYING:
+            return Call(Request("GET", self.session, trust=self._trust), scopes, lenient=True)
         if self.state is State.STREAMING:
-            return Call(Request("PATCH", self.session, _OCTETS, self.body, self._trust), scopes)
+            body = PartBody(self.body, self._offset, None) if self._offset else self.body
+            return Call(Request("PATCH", self.session, _OCTETS, body, self._trust), scopes)
         digest = self._digest()
         assert digest is not None
         url = with_digest(self.session, digest)
@@ -100,6 +114,9 @@ class StreamedUpload:
         if self.state is State.COMMITTING:
             self._go(State.DONE if self._is_stored(response) else State.GIVEN_UP)
             return
+        if self.state is State.QUERYING:
+            self._queried(response)
+            return
         heard = is_success(response) and self._keep_location(response)
         if self.state is State.STARTING:
             self._go(State.STREAMING if heard else State.GIVEN_UP)
@@ -109,7 +126,22 @@ class StreamedUpload:
     def transfer_failed(self, failure: TransportFailure, sent: int = 0) -> None:
         """`next_call` got no answer."""
         del failure, sent
-        self._go(State.GIVEN_UP)
+        if self.state is State.QUERYING:
+            self._begin_anew()
+        else:
+            self._go(State.GIVEN_UP)
+
+    def _queried(self, response: Response) -> None:
+        stored = stored_bytes(response) if is_success(response) else None
+        if stored and self._keep_location(response):
+            self._offset = stored
+            self._go(State.STREAMING)
+        else:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.session = None
+        self._go(State.STARTING)
 
     def _keep_location(self, response: Response) -> bool:
         location = response.headers.get("Location")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
 from idpbuilder.errors import PushError
@@ -25,21 +24,18 @@ from idpbuilder.registry.lookup import HEAD_REFUSED, blob_call, blob_presence
 from idpbuilder.registry.open_upload import OpenUpload, chunk_size, is_same_place, stored_bytes
 from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.scope import Scope
-from idpbuilder.registry.upload_state import FILLING, IN_SESSION, TRANSITIONS, State
+from idpbuilder.registry.upload_state import (
+    FILLING,
+    IN_SESSION,
+    NO_MOUNT,
+    TRANSITIONS,
+    Start,
+    State,
+)
 from idpbuilder.wire import Body, FailureKind, Request, Response, TransportFailure, Trust
 
 DOUBT_SIZE: Final = 1024 * 1024
 """Bytes from which a HEAD is cheaper than the risk of sending a blob that is there."""
-
-
-# a mount or a probe answered so is not to be had here: a plain POST may be
-_NO_MOUNT = frozenset({400, 401, 403, 404, 405, 422, 501})
-
-
-class _Start(Enum):
-    MOUNT = "mount"  # from another repository
-    PROBE = "probe"  # from this one
-    PLAIN = "plain"
 
 
 class BlobUpload:
@@ -98,6 +94,11 @@ class BlobUpload:
     def session(self) -> str | None:
         """The URL of the open upload session."""
         return self.upload.url if self.upload else None
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether the session is being filled or closed."""
+        return self.state in FILLING
 
     @property
     def ended(self) -> bool:
@@ -172,28 +173,28 @@ class BlobUpload:
     def _size(self) -> int:
         return self.body.size or 0
 
-    def _first_start(self) -> _Start:
+    def _first_start(self) -> Start:
         source = self._mount_from
         if source and source != self.repository and source not in self._habits.refused_sources:
-            return _Start.MOUNT
-        return _Start.PLAIN if self._habits.probe is Probe.USELESS else _Start.PROBE
+            return Start.MOUNT
+        return Start.PLAIN if self._habits.probe is Probe.USELESS else Start.PROBE
 
     @property
     def _beginning(self) -> State:
         # where the probe tells nothing, only a HEAD tells whether the blob is there
-        return State.CHECKING if self._start is _Start.PLAIN else State.STARTING
+        return State.CHECKING if self._start is Start.PLAIN else State.STARTING
 
     def _starting_call(self) -> Call:
         scopes = self._scopes
-        if self._start is _Start.MOUNT and self._mount_from:
+        if self._start is Start.MOUNT and self._mount_from:
             url = self.endpoint.mount(self.repository, self.digest, self._mount_from)
             scopes += (Scope.pull(self._mount_from),)
-        elif self._start is _Start.PROBE:
+        elif self._start is Start.PROBE:
             url = self.endpoint.mount(self.repository, self.digest, self.repository)
         else:
             url = self.endpoint.uploads(self.repository)
         return Call(
-            Request("POST", url, trust=self._trust), scopes, lenient=self._start is _Start.MOUNT
+            Request("POST", url, trust=self._trust), scopes, lenient=self._start is Start.MOUNT
         )
 
     def _session_request(self, upload: OpenUpload) -> Request:
@@ -206,15 +207,15 @@ class BlobUpload:
     # -- answers: how the upload starts
 
     def _started(self, response: Response) -> Setback | None:
-        if response.status == 201 and self._start is not _Start.PLAIN:
-            if self._start is _Start.PROBE:
+        if response.status == 201 and self._start is not Start.PLAIN:
+            if self._start is Start.PROBE:
                 self._habits.probe = Probe.HONEST
-            self._go(State.MOUNTED if self._start is _Start.MOUNT else State.EXISTS)
+            self._go(State.MOUNTED if self._start is Start.MOUNT else State.EXISTS)
             return None
         if is_success(response):
             self._open(response)
             return None
-        if self._start is not _Start.PLAIN and response.status in _NO_MOUNT:
+        if self._start is not Start.PLAIN and response.status in NO_MOUNT:
             self._start_otherwise(response)
             return None
         return setback(response, f"{self.what} could not be started in `{self.repository}`")
@@ -228,8 +229,8 @@ class BlobUpload:
         url = self._resolved(response, location)
         self.upload = OpenUpload(url, self._size, self._trust, chunk=chunk)
         # a refused mount says nothing of this repository, and some registries refuse every probe
-        doubtful = self._start is _Start.MOUNT or (
-            self._start is _Start.PROBE and self._habits.probe is Probe.UNKNOWN
+        doubtful = self._start is Start.MOUNT or (
+            self._start is Start.PROBE and self._habits.probe is Probe.UNKNOWN
         )
         doubtful = doubtful and not self._known_missing and self._size >= DOUBT_SIZE
         self._go(State.CHECKING if doubtful else _filling(self.upload))
@@ -241,21 +242,21 @@ class BlobUpload:
             raise incompatible(f"{self.what} could not be started", str(error)) from error
 
     def _start_otherwise(self, response: Response) -> None:
-        if self._start is _Start.MOUNT:
+        if self._start is Start.MOUNT:
             if self._mount_from and response.status != 404:
                 self._habits.refused_sources.add(self._mount_from)
             self._mount_from = None
             self._start = self._first_start()
         else:
             self._habits.probe = Probe.USELESS
-            self._start = _Start.PLAIN
-        known_missing = self._start is not _Start.PLAIN or self._known_missing
+            self._start = Start.PLAIN
+        known_missing = self._start is not Start.PLAIN or self._known_missing
         self._go(State.STARTING if known_missing else State.CHECKING)
 
     def _checked(self, response: Response) -> Setback | None:
         confirming = self.state is State.CONFIRMING
         if blob_presence(response):
-            if self._start is _Start.PROBE and not confirming:
+            if self._start is Start.PROBE and not confirming:
                 self._habits.probe = Probe.USELESS
             self._go(State.DONE if confirming else State.EXISTS)
             return None
@@ -267,7 +268,7 @@ class BlobUpload:
         # whatever else is answered, the POST that follows says whether the blob can be sent
         self._known_missing = True
         if confirming or self.upload is None:
-            self._start = _Start.PLAIN
+            self._start = Start.PLAIN
             self._go(State.STARTING)
         else:
             self._go(_filling(self.upload))
@@ -388,7 +389,7 @@ class BlobUpload:
         if self.upload is not None and not gone:
             self.abandoned.append(self.upload.url)
         self.upload = None
-        self._start = _Start.PLAIN
+        self._start = Start.PLAIN
         self._go(state)
 
     def _go(self, state: State) -> None:

@@ -62,3 +62,14 @@ FILLING: Final = frozenset({State.SENDING, State.CHUNKING, State.COMMITTING})
 
 IN_SESSION: Final = FILLING | {State.QUERYING}
 """What is sent goes to a session, which may be at another host."""
+
+NO_MOUNT: Final = frozenset({400, 401, 403, 404, 405, 422, 501})
+"""A mount or a probe answered so is not to be had; a plain POST may be."""
+
+
+class Start(Enum):
+    """By what an upload is started."""
+
+    MOUNT = "mount"  # from another repository
+    PROBE = "probe"  # a mount from this one
+    PLAIN = "plain"

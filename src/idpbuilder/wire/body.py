@@ -110,11 +110,11 @@ class BytesBody:
 
 @dataclass(frozen=True, slots=True)
 class PartBody:
-    """`size` bytes of `body` from `start`."""
+    """`size` bytes of `body` from `start`; None: all that is to come."""
 
     body: Body
     start: int
-    size: int
+    size: int | None
 
     def open(self, start: int = 0) -> BodyReader:
         # whoever sends it asks for no more than `size` bytes
