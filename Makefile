@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 KERNELS := $(wildcard ext/idpbuilder/native/*.p*)
 
-.PHONY: venv demo test lint cov bench docs wheel clean
+.PHONY: venv demo test lint cov bench bench-long docs wheel clean
 
 venv: $(INSTALLED)
 
@@ -37,8 +37,13 @@ cov: venv
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# beside the peers, in under two minutes; ROWS="small-far start-up" for some rows alone
 bench: venv
-	set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+	$(BIN)/python -m bench $(if $(LONG),--long) $(ROWS)
+
+# everything, for a release
+bench-long:
+	$(MAKE) bench LONG=1
 
 docs: venv
 	$(BIN)/python docs/generate.py

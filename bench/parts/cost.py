@@ -18,6 +18,10 @@ Samples = dict[str, list[Sample]]
 """Programs' runs, ours first; the n-th of each belong together."""
 
 
+class Failed(Exception):
+    """A command failed; the text has what it said."""
+
+
 class Launcher:
     """Starts commands from a small process, so that their peak memory is their own."""
 
@@ -43,7 +47,7 @@ class Launcher:
         self._folder.cleanup()
 
     def measure(self, command: Sequence[str], environ: Mapping[str, str]) -> Sample:
-        """Run a command that must succeed."""
+        """Run a command that must succeed. Raises Failed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         said = Path(self._folder.name, "stderr")
@@ -54,5 +58,5 @@ class Launcher:
         code = sample.pop("exit")
         if code:
             line = " ".join(command)
-            raise SystemExit(f"`{line}` failed with {code:.0f}:\n{said.read_text()}")
+            raise Failed(f"`{line}` failed with {code:.0f}:\n{said.read_text()}")
         return sample
