@@ -8,20 +8,20 @@ from functools import partial
 from typing import TypeVar
 
 from idpbuilder.errors import BlobsMissing, ContentRefused, ImageInvalid
-from idpbuilder.image import Descriptor, Digest, Index, Reference
+from idpbuilder.image import Descriptor, Digest, Reference
 from idpbuilder.memory import Packed
 from idpbuilder.push.blobs import Arrival, Blobs
 from idpbuilder.push.destination import Destination
 from idpbuilder.push.events import LayerEnded, ManifestEnded, Note, Progress, PushStarted, Reporter
 from idpbuilder.push.layers import Layers
 from idpbuilder.push.local import LocalBlob
+from idpbuilder.push.manifests import Manifests
 from idpbuilder.push.plan import PlannedBlob, plan_image
 from idpbuilder.push.result import BlobStatus, LayerResult, PushResult
 from idpbuilder.push.session import RegistrySession
-from idpbuilder.push.tasks import Loop, Steps, Until, join
+from idpbuilder.push.tasks import Loop, Steps, Until, in_parallel, join
 from idpbuilder.registry.habits import Habits, Probe
-from idpbuilder.registry.lookup import find_manifest, read_manifest
-from idpbuilder.registry.manifest_put import ManifestPut
+from idpbuilder.registry.lookup import read_manifest
 from idpbuilder.source import Document, SourceImage
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class ImagePush:
         self._trust = session.options.trust
         self.began: float = before.began if before else loop.clock()
         self._ended: dict[int, LayerResult] = {}
-        self._present: set[Document] = set()
+        self._manifests = Manifests(session, self._repository)
         self.early: dict[Digest, Arrival] = before.early if before else {}
         self._tickets: dict[int, int] = {}
         self._sent = [0] * len(self._plan.layers)
@@ -73,15 +73,16 @@ class ImagePush:
             self._all_exist()
         else:
             yield from self._bring_what_is_elsewhere()
-            looks = self._loop.spawn(self._look_for_children())
+            children = self._documents[:-1] if self._layers.all_packed else ()
+            looks = self._loop.spawn(self._manifests.look_for(self._loop, children))
             yield from self._push_blobs(self._session.habits)
             yield from join([looks])
             self._documents = self._layers.documents()
             try:
-                yield from self._put_manifests()
+                yield from self._manifests.put(self._loop, self._documents, self._place)
             except BlobsMissing as error:
                 yield from self._push_missing(error)
-                yield from self._put_manifests()
+                yield from self._manifests.put(self._loop, self._documents, self._place)
             self._reporter.emit(ManifestEnded(BlobStatus.PUSHED))
         if verify:
             yield from self._verify()
@@ -96,7 +97,7 @@ class ImagePush:
         if (yield from self._is_there()):
             self._all_exist()
         else:
-            yield from self._in_parallel(self._plan.blobs, self._rehearse_blob)
+            yield from in_parallel(self._loop, self._plan.blobs, self._rehearse_blob)
             self._reporter.emit(ManifestEnded(BlobStatus.WOULD_PUSH))
         return self._result(dry_run=True)
 
@@ -140,15 +141,9 @@ class ImagePush:
         return self.reference.tag or str(self._root.digest)
 
     def _is_there(self) -> Steps[bool]:
-        found = yield from self._find(self._place)
+        found = yield from self._manifests.find(self._place, self._root.digest.algorithm)
         # of an image that is yet to be packed, the question only opens the conversation
         return self._layers.all_packed and found == self._root.digest
-
-    def _find(self, place: str) -> Steps[Digest | None]:
-        algorithm = self._root.digest.algorithm
-        endpoint = self._session.endpoint
-        inquiry = find_manifest(endpoint, self._repository, place, self._trust, algorithm)
-        return (yield from self._session.inquire(inquiry))
 
     def _all_exist(self) -> None:
         for blob in self._plan.blobs:
@@ -213,7 +208,7 @@ class ImagePush:
         """The registry lost blobs, or said it had them: ask for each again, and trust no probe."""
         self._note(f"{error.message}: looking for every blob again")
         # nor is what was said of the children to be believed
-        self._present.clear()
+        self._manifests.forget()
         for blob in self._plan.blobs:
             self._blobs.forget(self._final(blob)[0])
         yield from self._push_blobs(Habits(probe=Probe.USELESS))
@@ -256,45 +251,6 @@ class ImagePush:
             self._sent[layer] = self._plan.layers[layer].size
         self._reporter.emit(LayerEnded(layer + 1, len(self._plan.layers), result))
 
-    # -- manifests
-
-    def _look_for_children(self) -> Steps[None]:
-        if self._layers.all_packed:
-            yield from self._in_parallel(self._documents[:-1], self._look_for_child)
-
-    def _look_for_child(self, child: Document) -> Steps[None]:
-        digest = child.descriptor.digest
-        # one with a subject is put in any case: perhaps an earlier run did not come to list it
-        if child.content.subject is None and (yield from self._find(str(digest))) == digest:
-            self._present.add(child)
-
-    def _put_manifests(self) -> Steps[None]:
-        missing = [child for child in self._documents[:-1] if child not in self._present]
-        alone = [child for child in missing if _goes_alone(child)]
-        yield from self._in_parallel(
-            [child for child in missing if child not in alone], self._put_child
-        )
-        for child in alone:
-            yield from self._put_child(child)
-        yield from self._put(self._documents[-1], self._place)
-
-    def _put_child(self, child: Document) -> Steps[None]:
-        yield from self._put(child, str(child.descriptor.digest))
-        self._present.add(child)
-
-    def _put(self, document: Document, reference: str) -> Steps[None]:
-        put = ManifestPut(
-            self._session.endpoint,
-            self._repository,
-            reference,
-            document.descriptor,
-            document.data,
-            trust=self._trust,
-            subject=document.content.subject,
-            referrer=_referrer(document),
-        )
-        yield from self._session.drive(put)
-
     # -- around it
 
     def _verify(self) -> Steps[None]:
@@ -305,8 +261,8 @@ class ImagePush:
                 str(self.reference),
                 f"its manifest is {found or 'not there'}, not {self._root.digest}",
             )
-        yield from self._in_parallel(self._final_digests(), self._verify_blob)
-        yield from self._in_parallel(self._documents[:-1], self._verify_child)
+        yield from in_parallel(self._loop, self._final_digests(), self._verify_blob)
+        yield from in_parallel(self._loop, self._documents[:-1], self._verify_child)
         self._note(f"verified {self.reference}: the manifest reads back, every blob is there")
 
     def _verify_blob(self, digest: Digest) -> Steps[None]:
@@ -349,12 +305,6 @@ class ImagePush:
             finally:
                 pace.end(blob.size)
 
-    def _in_parallel(self, items: Iterable[T], work: Callable[[T], Steps[None]]) -> Steps[None]:
-        """Do `work` for all items in order, many at once. Raises the first error."""
-        queue = deque(items)
-        workers = min(self._session.pace.most, len(queue))
-        yield from join([self._loop.spawn(_work_off(queue, work)) for _ in range(workers)])
-
     def _note(self, text: str) -> None:
         if self._reporter.wants_notes:
             self._reporter.emit(Note(text))
@@ -377,11 +327,6 @@ class ImagePush:
         )
 
 
-def _work_off(queue: deque[T], work: Callable[[T], Steps[None]]) -> Steps[None]:
-    while queue:
-        yield from work(queue.popleft())
-
-
 def check_digest(label: str, reference: Reference, root: Digest) -> None:
     """Raise ImageInvalid where `reference` is by digest, and not the digest of what is pushed."""
     if reference.digest not in (None, root):
@@ -390,31 +335,6 @@ def check_digest(label: str, reference: Reference, root: Digest) -> None:
             f"its digest is {root}",
             "push it under a tag, or under its own digest",
         )
-
-
-def _goes_alone(document: Document) -> bool:
-    """Whether a manifest must not be put beside others.
-
-    An index comes after all that it names; what has a subject may have to be written into a list of
-    referrers that others with this subject write as well.
-    """
-    return isinstance(document.content, Index) or document.content.subject is not None
-
-
-def _referrer(document: Document) -> dict[str, object]:
-    """The entry that a list of referrers has for a manifest (image-spec 1.1, referrers)."""
-    descriptor, content = document.descriptor, document.content
-    entry: dict[str, object] = {
-        "mediaType": descriptor.media_type,
-        "digest": str(descriptor.digest),
-        "size": descriptor.size,
-    }
-    config_type = "" if isinstance(content, Index) else content.config.media_type
-    if artifact_type := content.artifact_type or config_type:
-        entry["artifactType"] = artifact_type
-    if content.annotations:
-        entry["annotations"] = dict(content.annotations)
-    return entry
 
 
 def _not_whole(reference: str, why: str) -> ContentRefused:

@@ -18,7 +18,7 @@ from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, Until, join, send
 from idpbuilder.registry.auth import Authenticator
 from idpbuilder.registry.call import Call, Machine
 from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
-from idpbuilder.registry.endpoints import Endpoint, host_of
+from idpbuilder.registry.endpoints import Endpoint, host_of, origin
 from idpbuilder.registry.failure import (
     THE_REGISTRY,
     bare,
@@ -130,6 +130,7 @@ class RegistrySession:
             confide=options.confide,
         )
         self._fetching: dict[Rights, Task[None]] = {}
+        self._peer = ""
         self._loop: Loop | None = None
         self._clock = clock
         self._note = note
@@ -200,9 +201,17 @@ class RegistrySession:
         """Close an upload session that nobody needs any more; whether that works is no matter."""
         ours = self.endpoint.is_origin_of(url)
         header = self._auth.header((Scope.push(repository),)) if ours else None
-        yield from self._send(_signed(Request("DELETE", url, trust=self.options.trust), header))
+        request = Request("DELETE", url, trust=self.options.trust)
+        yield from self._send(self._ready(request, header))
 
     # -- one request, and its further tries
+
+    def _ready(self, request: Request, header: str | None) -> Request:
+        """The request as it goes out: signed, or with word of who led us to another host."""
+        host = origin(self.endpoint.base)[1]
+        if origin(request.url)[1] != host:
+            return replace(request, led_by=self._peer or host)
+        return _signed(request, header)
 
     def _failed(self, request: Request) -> str:
         """What failed, by the scheme that is known by then."""
@@ -254,11 +263,13 @@ class RegistrySession:
                     raise
                 self._note(f"auth: {error.message}")
                 return _denied(request)
-            completion = yield from self._paced(_signed(request, header), started)
+            completion = yield from self._paced(self._ready(request, header), started)
             self.tally.bytes_sent += completion.sent
             if completion.failure and self._next_scheme(completion.failure):
                 continue
             response = completion.response
+            if response is not None and ours:
+                self._peer = response.peer
             if response is not None and not self._settled:
                 self._settled = True
                 if response.status != 401:

@@ -19,6 +19,9 @@ from idpbuilder.wire import Completion, Engine, Request
 
 T = TypeVar("T")
 
+AT_ONCE = 64
+"""Tasks at once that each wait for answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -242,3 +245,17 @@ def join(tasks: Iterable[Task[T]]) -> Steps[list[T]]:
     """Wait for tasks; the first error of one is raised."""
     results: list[T] = yield Join(tuple(tasks))
     return results
+
+
+def in_parallel(
+    loop: Loop, items: Iterable[T], work: Callable[[T], Steps[None]], most: int = AT_ONCE
+) -> Steps[None]:
+    """Do `work` for all items in order, at most `most` at once. Raises the first error."""
+    queue = deque(items)
+    workers = min(most, len(queue))
+    yield from join([loop.spawn(_work_off(queue, work)) for _ in range(workers)])
+
+
+def _work_off(queue: deque[T], work: Callable[[T], Steps[None]]) -> Steps[None]:
+    while queue:
+        yield from work(queue.popleft())
