@@ -16,6 +16,7 @@ from bench.parts.installed import install
 from bench.parts.missing import Missing
 from bench.parts.peers import PEERS, Peer
 from bench.parts.plot import plot
+from bench.parts.publish import publish
 from bench.parts.record import Found, Record, record
 from bench.parts.registries import Trust
 from bench.parts.row import Bench, Row
@@ -30,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="all rows, all peers, all points")
     parser.add_argument("--rounds", type=int, default=0, help="in place of each row's own number")
     parser.add_argument("--results", type=Path, default=BUILD / "results", metavar="FOLDER")
+    parser.add_argument("--publish", action="store_true", help="write README.md and docs/ too")
     parser.add_argument("--list", action="store_true", help="show the rows")
     return parser.parse_args()
 
@@ -80,7 +82,7 @@ def write(result: Record, folder: Path) -> None:
     text = document(result)
     (folder / f"{name}.md").write_text(text)
     for found in result.rows:
-        if found.axis and len(found.points) > 1:
+        if found.is_series:
             (folder / f"{name}-{found.name}.svg").write_text(plot(found))
     print(f"\n{text}\n{folder / name}.json, .md and .svg")
 
@@ -106,7 +108,10 @@ def main() -> None:
         except Failed as failed:
             raise SystemExit(str(failed)) from None
     mode = "long" if given.long else "short"
-    write(record(found, peers, mode, load), given.results)
+    result = record(found, peers, mode, load)
+    write(result, given.results)
+    if given.publish:
+        publish(result)
 
 
 if __name__ == "__main__":

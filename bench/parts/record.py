@@ -48,6 +48,11 @@ class Found:
     judgements: Sequence[Judgement]
     skipped: str = ""
 
+    @property
+    def is_series(self) -> bool:
+        """Whether it has points that make a curve."""
+        return bool(self.axis) and len(self.points) > 1
+
     @classmethod
     def of(cls, row: Row, points: Points, skipped: str = "") -> Found:
         """Judge what a row measured."""

@@ -24,18 +24,23 @@ _UNITS = {"stored": 1e6}
 
 def document(record: Record) -> str:
     """The whole of it: what it was run on, targets, ratios, figures."""
+    rows = record.rows
+    parts = [head(record), *targets(rows), "", *ratios(rows), "", *figures(rows)]
+    return "\n".join(parts) + "\n"
+
+
+def head(record: Record) -> str:
+    """When it was measured, on what, and beside which programs."""
     machine = record.machine
     programs = ", ".join(
         text if name.lower() in text.lower() else f"{name} {text}"
         for name, text in record.versions.items()
         if text
     )
-    head = (
+    return (
         f"{record.date[:10]}, {record.commit}, {record.mode} mode. {machine['processor']},"
         f" {machine['cores']} cores, load before {machine['load']:.1f}. {programs}."
     )
-    parts = [head, *targets(record.rows), "", *ratios(record.rows), "", *figures(record.rows)]
-    return "\n".join(parts) + "\n"
 
 
 def targets(rows: Sequence[Found]) -> Iterator[str]:
