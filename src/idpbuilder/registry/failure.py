@@ -39,7 +39,7 @@ _CONTENT_CODES = frozenset(
 )
 THE_REGISTRY = "the registry"
 _TEXT_LIMIT = 300
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\uffff]+")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]+")
 # what carries a secret by its form: a token, a URL's user, the query of a signed URL or a session
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 ***"),
@@ -173,6 +173,8 @@ def failure_setback(failure: TransportFailure, what: str, where: str) -> Setback
         raise _local(failure, what)
     if failure.kind is FailureKind.SINK:
         raise LocalError(what, failure.message, "check the disk it is kept on")
+    if failure.kind is FailureKind.ASTRAY:
+        raise incompatible(what, failure.message)
     if failure.kind in _FINAL_FAILURES:
         raise unreachable(failure, what, where)
     return Setback(unreachable(failure, what, where))
