@@ -204,7 +204,7 @@ Other variables that are read:
 | `TMPDIR` | where packed layers, exports and standard input are spooled |
 | `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | the usual proxies, in lower case too |
 | `SSL_CERT_FILE`, `SSL_CERT_DIR` | authorities to trust, in place of the system's |
-| `CONTAINERS_REGISTRIES_CONF` | podman's registries.conf, of which `insecure` is read |
+| `CONTAINERS_REGISTRIES_CONF` | podman's registries.conf, of which `insecure` and `credential-helpers` are read |
 """
 
 CODES = """\

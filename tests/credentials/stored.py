@@ -40,6 +40,7 @@ class Machine:
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     patience: float = 60.0
 
@@ -68,6 +69,10 @@ class Machine:
     def podman(self, auths: Mapping[str, object], **more: object) -> Path:
         """What `podman login` wrote."""
         return config(self.folder / "run" / "containers" / "auth.json", auths, **more)
+
+    def registries_conf(self, text: str, name: str = "registries.conf") -> Path:
+        """What the system's administrator told podman."""
+        return write(self.folder / "etc" / "containers" / name, text)
 
     def helper(self, name: str, body: str) -> Path:
         """Install `docker-credential-NAME`, in Python: `server` is what it was asked for."""
@@ -109,7 +114,13 @@ class Machine:
         """All stores, with what the user gave."""
         given = Given(username, password, os.fspath(authfile) if authfile else None)
         surroundings = Surroundings(
-            self.environ(), self.warnings.append, self.secrets.append, self.check, self.patience
+            self.environ(),
+            self.warnings.append,
+            self.secrets.append,
+            self.check,
+            self.patience,
+            str(self.folder / "etc"),
+            self.notes.append,
         )
         return CredentialStores(given, surroundings)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from idpbuilder.credentials import Credentials
+from idpbuilder.cli.redact import Secrets
+from idpbuilder.credentials import Credentials, program
 from idpbuilder.errors import CredentialHelperFailed, Interrupted
 from tests.credentials.stored import HOST, Machine, basic
 
@@ -26,6 +27,7 @@ def helped(machine: Machine) -> Machine:
 def failure(machine: Machine) -> CredentialHelperFailed:
     with pytest.raises(CredentialHelperFailed, match="docker-credential-x") as caught:
         machine.find()
+    assert machine.warnings == []
     assert "--password-stdin" in caught.value.hint
     return caught.value
 
@@ -57,6 +59,21 @@ def test_docker_hub_has_dockers_name(helped: Machine) -> None:
     helped.keeps("x", "alice", "s3cret")
     helped.find("docker.io")
     assert helped.calls == ["https://index.docker.io/v1/"]
+
+
+def test_docker_hub_has_podmans_name_where_dockers_is_not_known(helped: Machine) -> None:
+    helped.helper("x", "if server == 'docker.io': print(json.dumps("
+                       "{'Username': 'alice', 'Secret': 's'}))\n"
+                       f"else: {NOT_FOUND}")  # fmt: skip
+    assert helped.user("docker.io") == "alice"
+    assert helped.calls == ["https://index.docker.io/v1/", "docker.io"]
+
+
+def test_the_names_in_an_answer_come_in_any_case_and_words_may_follow_it(helped: Machine) -> None:
+    helped.helper("x", 'print(\'{"username": "alice", "SECRET": "s"} bye\')')
+    assert helped.find() == Credentials(
+        "docker-credential-x of ~/.docker/config.json", "alice", "s"
+    )
 
 
 def test_a_helper_runs_only_when_it_is_needed(helped: Machine) -> None:
@@ -92,6 +109,33 @@ def test_a_missing_helper_for_all_is_a_warning_and_the_search_goes_on(helped: Ma
     assert helped.user() == "pod"
     (warning,) = helped.warnings
     assert "`docker-credential-x` of `~/.docker/config.json` is not on PATH" in warning
+
+
+@pytest.mark.parametrize("trouble", ["missing", "failing"])
+@pytest.mark.parametrize("where", ["the same file", "podman's file"])
+def test_what_a_helper_in_trouble_does_not_say_may_be_known_elsewhere(
+    machine: Machine, trouble: str, where: str
+) -> None:
+    auths = {HOST: basic("alice", "pw")}
+    machine.docker(auths if where == "the same file" else {}, credHelpers={HOST: "x"})
+    machine.podman(auths)
+    if trouble == "failing":
+        machine.helper("x", "sys.exit(7)")
+    assert machine.user() == "alice"
+    (warning,) = machine.warnings
+    assert warning.startswith(f"no credentials for `{HOST}` from the credential helper")
+    assert warning.endswith(
+        "it is not on PATH" if trouble == "missing" else "it ended with exit code 7"
+    )
+
+
+def test_a_helper_is_asked_once_however_many_stores_name_it(machine: Machine) -> None:
+    machine.docker({}, credsStore="x")
+    machine.podman({}, credsStore="x", credHelpers={HOST: "x"})
+    machine.registries_conf('credential-helpers = ["x", "containers-auth.json"]')
+    machine.helper("x", NOT_FOUND)
+    assert machine.find() is None
+    assert machine.calls == [HOST]
 
 
 def test_a_missing_helper_for_the_registry_is_an_error_with_a_way_out(machine: Machine) -> None:
@@ -174,12 +218,30 @@ def test_what_a_helper_says_when_it_fails_is_shown_without_its_secret(
         body += "sys.stderr.write('I had s3cret'); "
     helped.helper("x", body + "sys.exit(2)")
     error = failure(helped)
-    assert "***" in error.why
-    assert "s3cret" not in error.message
+    assert error.why == "it ended with exit code 2" + (" (I had ***)" if where == "stderr" else "")
     assert "s3cret" in helped.secrets
 
 
-def test_a_helper_that_hangs_is_killed_with_all_that_it_started(helped: Machine) -> None:
+@pytest.mark.parametrize("out", ["s3cret", "{'secret': 's3cret', 'username': 'alice'}"])
+def test_what_may_be_a_secret_in_an_odd_form_is_not_shown(helped: Machine, out: str) -> None:
+    helped.helper("x", f"print({out!r}); sys.exit(1)")
+    assert failure(helped).why == "it ended with exit code 1"
+
+
+def test_the_beginning_of_a_secret_is_known_to_be_cut(helped: Machine) -> None:
+    answer = "print(json.dumps({'Username': 'alice', 'Secret': 's3cret' * 1000}))"
+    helped.helper("x", f"sys.stderr.write(' ' * 4080 + 's3cret' * 1000); {answer}")
+    assert helped.user() == "alice"
+    secrets = Secrets()
+    for secret in helped.secrets:
+        secrets.add(secret)
+    assert secrets.hide(helped.warnings[0]) == "`docker-credential-x` says: ***…"
+
+
+def test_a_helper_that_hangs_is_killed_with_all_that_it_started(
+    helped: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "_in_the_foreground", lambda: False)
     pids = helped.folder / "pids"
     helped.helper("x", f"child = os.fork(); open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
                        "while True: time.sleep(60)")  # fmt: skip
@@ -194,6 +256,37 @@ def test_a_helper_that_hangs_is_killed_with_all_that_it_started(helped: Machine)
     with pytest.raises(Interrupted):
         helped.find()
     assert all(ends(int(pid)) for pid in pids.read_text().split())
+
+
+def test_a_helper_that_may_ask_on_the_terminal_is_killed_alone(
+    helped: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "_in_the_foreground", lambda: True)
+    pid = helped.folder / "pid"
+    helped.helper("x", f"open({str(pid)!r}, 'w').write(f'{{os.getpid()}} {{os.getpgrp()}} .')\n"
+                       "time.sleep(600)")  # fmt: skip
+
+    def check() -> None:
+        if pid.exists() and pid.read_text().endswith("."):
+            raise Interrupted("stopped", signal.SIGINT)
+
+    helped.check = check  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        helped.find()
+    number, group = map(int, pid.read_text().split()[:2])
+    assert group == os.getpgrp()
+    assert ends(number)
+
+
+def test_whoever_asked_us_to_stop_is_heard_also_when_the_helper_ended(helped: Machine) -> None:
+    def check() -> None:
+        if helped.calls:
+            raise Interrupted("stopped", signal.SIGINT)
+
+    helped.check = check  # type: ignore[method-assign]
+    helped.helper("x", "os.kill(os.getpid(), 2)")
+    with pytest.raises(Interrupted):
+        helped.find()
 
 
 def test_a_helper_that_takes_too_long_is_an_error(helped: Machine) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from idpbuilder.credentials import Credentials
 from idpbuilder.credentials.credential_helper import Helper
-from idpbuilder.credentials.docker_config import Candidate, DockerConfig
+from idpbuilder.credentials.docker_config import Candidate, DockerConfig, Form
 from idpbuilder.credentials.unusable import Unusable
 from idpbuilder.registry.token import basic as basic_header
 
@@ -24,10 +24,10 @@ def encoded(text: str) -> str:
 
 
 def candidates(
-    content: object, registry: str = HOST, repository: str = "app"
+    content: object, registry: str = HOST, repository: str = "app", form: Form = Form.PODMAN
 ) -> tuple[Candidate, ...]:
     text = content if isinstance(content, str) else json.dumps(content)
-    return DockerConfig.parse(text.encode(), "the file").candidates(registry, repository)
+    return DockerConfig.parse(text.encode(), "the file", form).candidates(registry, repository)
 
 
 def entry(value: object) -> Credentials | None:
@@ -104,10 +104,41 @@ def test_an_empty_entry_gives_way_to_a_less_specific_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", " \n", "{}", '{"auths": null, "credHelpers": null, "credsStore": null}']
+    "content",
+    [
+        "",
+        " \n",
+        "{}",
+        '{"auths": null, "credHelpers": null, "credsStore": null}',
+        '{"auths": {"registry.example.com": null}}',
+    ],
 )
 def test_a_file_without_auths_holds_nothing(content: str) -> None:
     assert candidates(content) == ()
+
+
+@pytest.mark.parametrize(
+    ("form", "found"), [(Form.DOCKER, True), (Form.OLD, True), (Form.PODMAN, False)]
+)
+def test_to_docker_a_key_with_a_path_speaks_of_its_whole_host(form: Form, found: bool) -> None:
+    auths: dict[str, object] = {f"{HOST}/team": {"auth": encoded("alice:pw")}}
+    content = auths if form is Form.OLD else {"auths": auths}
+    assert bool(candidates(content, repository="other/app", form=form)) is found
+    assert candidates(content, repository="team/app", form=form)
+
+
+def test_the_old_file_is_nothing_but_auths() -> None:
+    content = {f"https://{HOST}/v1/": {"auth": encoded("alice:pw"), "email": "a@example.com"}}
+    kept = Credentials("the file", "alice", "pw")
+    assert candidates(content, form=Form.OLD) == (kept,)
+    assert candidates({**content, "credsStore": "x"}, form=Form.OLD) == (kept,)
+
+
+def test_names_of_fields_come_in_any_case_as_with_docker() -> None:
+    content = {"AUTHS": {HOST: {"Auth": encoded("alice:"), "identityToken": "idt"}}}
+    assert candidates(content) == (Credentials("the file", "alice", identity_token="idt"),)
+    (helper,) = candidates({"CREDSSTORE": "x"})
+    assert isinstance(helper, Helper)
 
 
 @pytest.mark.parametrize(
@@ -146,11 +177,11 @@ def test_a_helper_for_the_registry_comes_before_the_one_for_all_and_that_before_
     kept = Credentials("the file", "alice", "pw")
     content: dict[str, object] = {"auths": {HOST: {"auth": encoded("alice:pw")}}}
     content["credsStore"] = "all"
-    assert candidates(content) == (Helper("all", HOST, "the file", may_be_missing=True), kept)
+    assert candidates(content) == (Helper("all", (HOST,), "the file", may_be_missing=True), kept)
     content["credHelpers"] = {HOST: "one"}
-    assert candidates(content) == (Helper("one", HOST, "the file"), kept)
+    assert candidates(content) == (Helper("one", (HOST,), "the file"), kept)
     assert candidates(content, "other.example.com")[0] == Helper(
-        "all", "other.example.com", "the file", may_be_missing=True
+        "all", ("other.example.com",), "the file", may_be_missing=True
     )
 
 
@@ -160,9 +191,9 @@ def test_a_helper_without_a_name_takes_its_registry_out_of_the_store_for_all() -
 
 
 @pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "index.docker.io", "docker.io"])
-def test_a_helper_is_asked_for_docker_hub_under_dockers_name_for_it(key: str) -> None:
+def test_a_helper_is_asked_for_docker_hub_under_dockers_name_for_it_then_podmans(key: str) -> None:
     (helper,) = candidates({"credHelpers": {key: "hub"}}, "docker.io", "team/app")
-    assert helper == Helper("hub", "https://index.docker.io/v1/", "the file")
+    assert helper == Helper("hub", ("https://index.docker.io/v1/", "docker.io"), "the file")
 
 
 @pytest.mark.parametrize(

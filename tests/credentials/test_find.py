@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,72 @@ def test_no_secret_is_in_a_repr(signed_in: Machine) -> None:
     assert "alice" in text
     assert "stored" not in text
     assert "given" not in text
+
+
+def test_what_docker_wrote_of_old_comes_last(machine: Machine) -> None:
+    auths = {f"https://{HOST}/v1/": {**basic("old", "o"), "email": "a@example.com"}}
+    write(machine.home / ".dockercfg", auths)
+    assert machine.find() == Credentials("~/.dockercfg", "old", "o")
+    machine.podman({HOST: basic("pod", "p")})
+    assert machine.user() == "pod"
+
+
+def installed(machine: Machine, program: str) -> None:
+    (machine.programs / program).touch(mode=0o755)
+
+
+@pytest.mark.parametrize(
+    ("platform", "name"),
+    [("linux", "pass"), ("linux", "secretservice"), ("darwin", "osxkeychain")],
+)
+def test_where_dockers_file_says_nothing_its_default_store_is_asked_last(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, platform: str, name: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    machine.keeps(name, "alice", "s3cret")
+    if name == "pass":
+        assert machine.find() is None
+        installed(machine, "pass")
+    assert machine.find() == Credentials(
+        f"docker-credential-{name} of docker's default store", "alice", "s3cret"
+    )
+    config(machine.home / ".config/containers/auth.json", {HOST: basic("pod", "p")})
+    assert machine.user() == "pod"
+    assert machine.warnings == []
+
+
+@pytest.mark.parametrize(
+    "said", [{"credsStore": "x"}, {"credHelpers": {"other": "x"}}, {"auths": {"other": {}}}]
+)
+def test_dockers_default_store_is_not_asked_where_its_file_says_something(
+    machine: Machine, said: dict[str, object]
+) -> None:
+    machine.keeps("secretservice", "alice", "s3cret")
+    write(machine.home / ".docker/config.json", said)
+    assert machine.find() is None
+    assert machine.calls == []
+
+
+def test_a_default_store_that_fails_is_nothing_to_warn_of(machine: Machine) -> None:
+    write(machine.home / ".docker/config.json", {"psFormat": "table"})
+    machine.helper("secretservice", "print('no such bus'); sys.exit(1)")
+    assert machine.find() is None
+    assert machine.warnings == []
+    (note,) = machine.notes
+    assert note.endswith("it ended with exit code 1 (no such bus)")
+
+
+def test_an_authfile_leaves_the_default_store_alone(machine: Machine, tmp_path: Path) -> None:
+    machine.keeps("secretservice", "alice", "s3cret")
+    assert machine.find(authfile=config(tmp_path / "auth.json", {})) is None
+    assert machine.calls == []
+
+
+@pytest.mark.parametrize("given", [{"username": "alice"}, {"password": "given"}])
+def test_half_of_what_is_needed_is_not_completed_by_the_default_store(
+    machine: Machine, given: dict[str, str]
+) -> None:
+    machine.keeps("secretservice", "alice", "s3cret")
+    with pytest.raises(UsageError):
+        machine.lookup(**given)
+    assert machine.calls == []

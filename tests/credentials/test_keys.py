@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idpbuilder.credentials.keys import keys_for
+from idpbuilder.credentials.keys import keys_for, servers
 
 
 def matches(key: str, registry: str, repository: str = "team/app") -> bool:
@@ -27,6 +27,8 @@ def matches(key: str, registry: str, repository: str = "team/app") -> bool:
         "host.example/team",
         "host.example/team/app",
         "https://host.example/team/app/",
+        "https://host.example/some/api/",
+        "http://host.example//",
     ],
 )
 def test_a_key_speaks_of_its_host(key: str) -> None:
@@ -45,6 +47,8 @@ def test_a_key_speaks_of_its_host(key: str) -> None:
         "host.example/tea",
         "host.example/team/app2",
         "host.example/team/app/sub",
+        "host.example/other/v2",
+        "host.example/team/app/v2",
         "",
     ],
 )
@@ -99,3 +103,19 @@ def test_the_most_specific_path_comes_first() -> None:
     keys = ["h.example", "h.example/a", "h.example/a/b/c", "h.example/a/b", "h.example/b"]
     found = list(keys_for(keys, "h.example", "a/b/c"))
     assert found == ["h.example/a/b/c", "h.example/a/b", "h.example/a", "h.example"]
+
+
+def test_a_repository_may_be_called_like_a_version_of_the_api() -> None:
+    assert matches("host.example/team/v2", "host.example", "team/v2/app")
+    assert not matches("host.example/team/v2", "host.example", "team/app")
+
+
+def test_a_key_of_another_repository_comes_last_where_hosts_are_whole() -> None:
+    keys = ["h.example/other", "h.example", "h.example/a"]
+    found = list(keys_for(keys, "h.example", "a/b", whole_hosts=True))
+    assert found == ["h.example/a", "h.example", "h.example/other"]
+
+
+def test_a_helper_may_know_docker_hub_by_two_names() -> None:
+    assert servers("index.docker.io") == ("https://index.docker.io/v1/", "docker.io")
+    assert servers("host.example:5000") == ("host.example:5000",)

@@ -8,7 +8,12 @@ import sys
 
 import pytest
 
-from idpbuilder.credentials.places import places
+from idpbuilder.credentials.places import Place, dockers, podmans
+
+
+def places(environ: dict[str, str]) -> list[Place]:
+    docker = dockers(environ)
+    return [*([docker] if docker else []), *podmans(environ)]
 
 
 def shown(**environ: str) -> list[str]:
@@ -21,11 +26,12 @@ def linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: True)
 
 
-def test_docker_then_podmans_file_of_this_session_then_its_lasting_one() -> None:
+def test_docker_then_podmans_file_of_this_session_then_its_lasting_one_then_the_old_one() -> None:
     assert shown(HOME="/h", XDG_RUNTIME_DIR="/run/user/7") == [
         "~/.docker/config.json",
         "/run/user/7/containers/auth.json",
         "~/.config/containers/auth.json",
+        "~/.dockercfg",
     ]
 
 
@@ -35,6 +41,7 @@ def test_variables_move_the_files() -> None:
         "/d/config.json",
         "/r/containers/auth.json",
         "/c/containers/auth.json",
+        "~/.dockercfg",
     ]
 
 
@@ -44,7 +51,11 @@ def test_without_a_runtime_folder_podman_takes_one_of_its_own() -> None:
 
 def test_a_runtime_folder_that_is_not_ours_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert shown(HOME="/h") == ["~/.docker/config.json", "~/.config/containers/auth.json"]
+    assert shown(HOME="/h") == [
+        "~/.docker/config.json",
+        "~/.config/containers/auth.json",
+        "~/.dockercfg",
+    ]
 
 
 def test_macos_has_no_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,11 +63,12 @@ def test_macos_has_no_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(HOME="/h", XDG_RUNTIME_DIR="/r") == [
         "~/.docker/config.json",
         "~/.config/containers/auth.json",
+        "~/.dockercfg",
     ]
 
 
 def test_without_home_the_system_knows_it() -> None:
-    found = next(places({}))
+    found = places({})[0]
     assert found.path == os.path.join(pwd.getpwuid(os.getuid()).pw_dir, ".docker/config.json")
 
 

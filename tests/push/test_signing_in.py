@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from idpbuilder.errors import RegistryFailed, TokenRefused
+from idpbuilder.packing.codec import Piece
+from idpbuilder.packing.job import Block, PackJob
+from idpbuilder.push.blobs import STREAM_FROM
 from idpbuilder.push.tasks import Sleep, Steps, Task, join
 from idpbuilder.wire import Request
 from tests.parts.docker_archives import Saved, save
@@ -183,16 +187,32 @@ def signed_in(request: Received) -> bool:
     return request.authorization is not None
 
 
+def packing_waits_for(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No layer's second block is packed before the registry was sent some of the first."""
+    pack, patience = PackJob.pack, threading.Event()
+
+    def wait_and_pack(self: PackJob, block: Block) -> Piece | None:
+        for _ in range(1000 if block.number else 0):
+            if registry.seen("PATCH"):
+                break
+            patience.wait(0.01)
+        return pack(self, block)
+
+    monkeypatch.setattr(PackJob, "pack", wait_and_pack)
+
+
 def test_a_401_to_a_layer_that_is_sent_while_it_is_packed_costs_one_token(
-    pusher: Pusher, tmp_path: Path
+    pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = save(tmp_path / "app.tar", [Saved(layers=(12_000_000, 3000), tags=("app:v1",))])
+    saved = save(tmp_path / "app.tar", [Saved(layers=(STREAM_FROM + 300_000, 3000))])
     with TokenService(USERS) as tokens, MemoryRegistry(auth=BearerAuth(tokens)) as registry:
+        packing_waits_for(registry, monkeypatch)
         registry.fault(Revoke(tokens), method="PATCH")
         pusher.push(saved.path, f"{registry.host}/team/app:v1", **LOGIN)
         assert registry.tags("team/app") == ["v1"]
-        assert [one.status for one in registry.seen("PATCH")][:1] == [401]
+        assert [one.status for one in registry.seen("PATCH")] == [401, 202]
         assert [request.status for request in tokens.requests] == [200, 200]
+        assert registry.open_uploads("team/app") == 0
 
 
 def test_a_token_service_that_is_busy_for_a_moment_is_waited_for(

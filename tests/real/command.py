@@ -25,7 +25,7 @@ class Command:
     home: Path
 
     def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
-        """The running process, its output piped."""
+        """The running process, its output piped, away from the terminal that the tests run on."""
         return subprocess.Popen(
             self._line(arguments),
             stdin=subprocess.DEVNULL,
@@ -33,6 +33,7 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment(variables),
+            start_new_session=True,
         )
 
     def __call__(self, *arguments: object, stdin: str = "", **variables: str) -> Done:
@@ -52,5 +53,11 @@ class Command:
 
     def _environment(self, variables: dict[str, str]) -> dict[str, str]:
         ours = ("IDPBUILDER_", "SSL_CERT", "DOCKER_", "REGISTRY_AUTH_FILE", "NO_COLOR")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        # whoever runs the tests may keep secrets of his own
+        theirs = ("DBUS_SESSION_BUS_", "PASSWORD_STORE_", "GNUPGHOME")
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith((*ours, *theirs))
+        }
         return {**inherited, "HOME": str(self.home), **variables}

@@ -16,9 +16,10 @@ from tests.parts.faults import Answer, Html
 from tests.parts.images import ImageSpec, Layout, write_layout
 from tests.parts.pass_store import PassStore
 from tests.parts.programs import need
-from tests.parts.token_service import Access, TokenService
-from tests.real.command import Command, Done
+from tests.parts.token_service import Access, TokenManners, TokenService
+from tests.real.command import Command
 from tests.real.conftest import Start
+from tests.real.machine import Machine, signed_in
 
 REGISTRIES = ("htpasswd_distribution", "token_distribution")
 HELPERS = "golang-docker-credential-helpers"
@@ -45,63 +46,10 @@ def pass_store() -> Iterator[PassStore]:
         yield store
 
 
-class Machine:
-    """The command, and the programs that sign a user in; all see the same home."""
-
-    def __init__(self, command: Command, folder: Path) -> None:
-        self._command = command
-        self.home = command.home
-        self.folder = folder
-        self.variables = {
-            "XDG_RUNTIME_DIR": str(folder / "run"),
-            "XDG_CONFIG_HOME": "",
-            "REGISTRY_AUTH_FILE": "",
-        }
-        (folder / "run").mkdir(mode=0o700)
-
-    def push(self, layout: Layout, to: str, *arguments: object, **variables: str) -> Done:
-        """The command, telling what it does."""
-        both = {**self.variables, **variables}
-        return self._command(layout.path, "--to", to, "--verbose", *arguments, **both)
-
-    def login(self, program: str, *arguments: object, **variables: str) -> None:
-        """`docker login` or `podman login`, with nothing else of this machine's on PATH."""
-        programs = self.folder / "programs"
-        programs.mkdir(exist_ok=True)
-        if not (programs / program).exists():
-            (programs / program).symlink_to(need(program))
-        environ = {"PATH": str(programs), "HOME": str(self.home), **self.variables, **variables}
-        line = [program, "login", "--username", USER, "--password-stdin", *map(str, arguments)]
-        done = subprocess.run(
-            line,
-            executable=programs / program,
-            env={name: value for name, value in environ.items() if value},
-            input=PASSWORD.encode(),
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode(errors="replace")
-
-    def docker_config(self, **content: object) -> Path:
-        """Docker's file, with content."""
-        path = self.home / ".docker" / "config.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(content))
-        return path
-
-
 @pytest.fixture
 def machine(command: Command, tmp_path: Path) -> Machine:
     """A user who has signed in nowhere."""
     return Machine(command, tmp_path)
-
-
-def signed_in(done: Done, registry: Distribution, source: str) -> bool:
-    """Whether it was pushed with the credentials of `source`, and says so without showing them."""
-    scheme = "bearer" if registry.options.tokens else "basic"
-    assert done.code == 0, done.err
-    assert PASSWORD not in done.err
-    return f"auth: {scheme} with {source} for {registry.host}" in done.err
 
 
 def test_docker_login_is_enough(machine: Machine, layout: Layout, locked: Distribution) -> None:
@@ -342,3 +290,27 @@ def test_a_token_service_that_answers_badly_ends_the_push_as_a_refused_sign_in(
     assert done.code == 2, done.err
     assert why in done.err
     assert PASSWORD not in done.err
+
+
+def test_an_account_that_may_only_pull_is_told_apart_from_a_wrong_password(
+    machine: Machine, layout: Layout, start_distribution: Start, signing_key: SigningKey
+) -> None:
+    manners = TokenManners(granted=frozenset({"pull"}))
+    flags = ("--username", USER, "--password", PASSWORD)
+    with (
+        TokenService({USER: PASSWORD}, manners, key=signing_key) as tokens,
+        start_distribution(DistributionOptions(tokens=tokens)) as registry,
+    ):
+        done = machine.push(layout, f"{registry.host}/pulls/app:v1", *flags)
+    assert done.code == 2
+    assert "hint: check that the account from flags or variables may push there" in done.err
+
+
+def test_who_is_a_stranger_to_a_token_service_is_told_how_to_sign_in(
+    machine: Machine, layout: Layout, token_distribution: Distribution
+) -> None:
+    done = machine.push(layout, f"{token_distribution.host}/stranger/app:v1")
+    assert done.code == 2
+    assert "no access token from" in done.err
+    assert "and no credentials were found" in done.err
+    assert "--password-stdin" in done.err

@@ -124,6 +124,11 @@ def test_a_query_in_the_realm_is_kept() -> None:
     assert "service" not in query(request)
 
 
+def test_a_query_in_the_realm_may_hold_what_a_host_may_not() -> None:
+    (request,) = fetched(challenged(f'Bearer realm="{REALM}?for=a@b"'), token())
+    assert query(request)["for"] == ["a@b"]
+
+
 def test_an_identity_token_goes_by_post_first() -> None:
     auth = challenged(credentials=Credentials("x", identity_token="REFRESH"))
     (request,) = fetched(auth, token())
@@ -176,6 +181,37 @@ def test_a_service_that_says_no_ends_the_push_with_its_reason() -> None:
     with pytest.raises(TokenRefused, match=r"401 \(UNAUTHORIZED: m\)") as caught:
         fetched(challenged(), answer(401, code="UNAUTHORIZED"))
     assert "s3cret" not in str(caught.value)
+    assert caught.value.hint == "check the user name and the password or token from a test"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_service_that_knows_no_strangers_asks_to_sign_in(status: int) -> None:
+    with pytest.raises(TokenRefused, match="and no credentials were found") as caught:
+        fetched(challenged(credentials=None), answer(status))
+    assert "--password-stdin" in caught.value.hint
+
+
+def test_a_success_that_is_none_is_refused_with_its_reason() -> None:
+    with pytest.raises(TokenRefused, match=r"its answer holds no token \(DENIED: m\)"):
+        fetched(challenged(), answer(200, code="DENIED"))
+
+
+def test_a_token_that_is_good_but_not_for_this_is_a_matter_of_rights() -> None:
+    auth = challenged()
+    fetched(auth, token())
+    refused = challenge(f'{BEARER},error="insufficient_scope"')
+    assert auth.unauthorized(ENDPOINT, refused).hint == (
+        "check that the account from a test may push there"
+    )
+    assert "the password" in auth.unauthorized(ENDPOINT, challenge(BEARER)).hint
+
+
+def test_a_refusal_that_asks_for_nothing_is_not_put_down_to_the_credentials() -> None:
+    auth = authenticator()
+    assert not auth.refused(answer(401), ENDPOINT, PUSH, None)
+    error = auth.unauthorized(ENDPOINT, answer(401))
+    assert error.why == "it answered 401 and does not say how to sign in"
+    assert "registry's" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -198,6 +234,17 @@ def test_a_token_is_renewed_before_it_runs_out(expires: dict[str, object], lives
     auth = challenged(clock=clock)
     fetched(auth, token(**expires))
     clock.now += lives - 11
+    assert auth.wanted(PUSH) is None
+    clock.now += 2
+    assert auth.wanted(PUSH) == rights_of(PUSH)
+
+
+def test_a_token_from_a_cache_is_renewed_when_its_time_is_over() -> None:
+    clock = Clock()
+    auth = challenged(clock=clock)
+    body = json.dumps({"token": "T", "expires_in": 300, "issued_at": "2026-03-01T11:58:20Z"})
+    fetched(auth, answer(200, body=body.encode(), Date="Sun, 01 Mar 2026 12:00:00 GMT"))
+    clock.now += 200 - 11
     assert auth.wanted(PUSH) is None
     clock.now += 2
     assert auth.wanted(PUSH) == rights_of(PUSH)
@@ -252,7 +299,24 @@ def test_a_401_without_a_challenge_leaves_the_word_to_the_ping() -> None:
 
 
 @pytest.mark.parametrize(
-    "realm", ["", "token", "ftp://auth.example.com", "https://u@auth.example.com/", "https://"]
+    "realm",
+    [
+        "",
+        "token",
+        "/token",
+        "ftp://auth.example.com",
+        "https://u@auth.example.com/",
+        "http://u@registry.example.com/",
+        "https://",
+        "https://auth.example.com/to\tken",
+        "https://auth.example.com/to ken",
+        "https://auth.example.com/#token",
+        "https://auth.example.com/t\u00f6ken",
+        "https://auth.example.com\\@evil.example.com/",
+        "https://auth.example.com:x/",
+        "https://auth.example.com:99999/",
+        "https://[::1/",
+    ],
 )
 def test_a_realm_that_is_no_url_is_not_asked(realm: str) -> None:
     with pytest.raises(TokenRefused):
@@ -262,6 +326,24 @@ def test_a_realm_that_is_no_url_is_not_asked(realm: str) -> None:
 def test_a_realm_without_tls_gets_nothing_from_a_registry_with_tls() -> None:
     with pytest.raises(TokenRefused, match="without TLS"):
         challenged('Bearer realm="http://auth.example.com/token"')
+
+
+@pytest.mark.parametrize("written", ["registry.example.com", "REGISTRY.example.com:80"])
+@pytest.mark.parametrize("authority", ["registry.example.com", "registry.example.com:8443"])
+def test_a_realm_without_tls_on_the_registry_itself_is_meant_for_tls(
+    written: str, authority: str
+) -> None:
+    auth = authenticator()
+    realm = f'Bearer realm="http://{written}/service/token?a=b"'
+    assert auth.refused(challenge(realm), Endpoint("https", authority), PUSH, None)
+    (request,) = fetched(auth, token())
+    assert request.url.startswith(f"https://{authority}/service/token?a=b&")
+    assert ("Authorization", BASIC) in request.headers
+
+
+def test_a_realm_without_tls_on_another_port_of_the_registry_is_another_server() -> None:
+    with pytest.raises(TokenRefused, match="without TLS"):
+        challenged('Bearer realm="http://registry.example.com:5001/token"')
 
 
 def test_a_realm_inside_this_network_is_not_asked_for_a_registry_outside() -> None:

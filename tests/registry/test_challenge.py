@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,43 @@ def test_several_challenges_come_in_one_header_or_in_several() -> None:
 def test_a_scheme_may_stand_alone() -> None:
     assert [found.scheme for found in parse("Negotiate, Basic realm=x")] == ["negotiate", "basic"]
     assert parse("Basic") == (Challenge("basic", {}),)
+
+
+@pytest.mark.parametrize("lump", ["YIIZzz==", "YIIZzz=", "abc", "ab+/c0~.-_==", "a=  "])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_bare_value_after_a_scheme_hides_nothing_that_follows(lump: str, several: bool) -> None:
+    values = (f"Negotiate {lump}", "Basic realm=x")
+    found = parse(*values) if several else parse(", ".join(values))
+    assert [one.scheme for one in found] == ["negotiate", "basic"]
+    assert found[1].parameters == {"realm": "x"}
+
+
+def test_a_parameter_without_a_value_is_no_bare_value() -> None:
+    assert parse('Bearer service=, realm="b"') == (Challenge("bearer", {"realm": "b"}),)
+    assert parse('Bearer realm="b", service=')[0].parameters["realm"] == "b"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'Bearer  realm = "r" , service = "s"',
+        'Bearer realm="r" service="s"',
+        ',, Bearer realm="r",,service="s",',
+        'Bearer realm="r",service="s",realm="evil"',
+        'bearer REALM="r",Service=s,x="' + "y" * 60_000 + '"',
+        'Bearer realm="r",service="s"' + "".join(f",x{number}=y" for number in range(4000)),
+    ],
+)
+def test_odd_forms_of_a_challenge_are_read(value: str) -> None:
+    (found,) = parse(value)
+    assert (found.parameters["realm"], found.parameters["service"]) == ("r", "s")
+
+
+@pytest.mark.parametrize(
+    "piece", ['"', "a ", "a=", "=", "\\", 'a="\\', "a,", " ", "a\t", "/+", "a b="]
+)
+def test_a_huge_challenge_is_read_in_no_time(piece: str) -> None:
+    parse(f"Bearer {piece * (100_000 // len(piece))}")
 
 
 def test_no_challenge_is_no_challenge() -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from idpbuilder.credentials.entry import credentials_of
+from idpbuilder.credentials.json_object import first_object
 from idpbuilder.credentials.surroundings import Surroundings
 from idpbuilder.credentials.unusable import Unusable
 from idpbuilder.errors import CredentialHelperFailed
 from idpbuilder.image import InvalidValue
-from idpbuilder.image.manifest import parse_object
 from idpbuilder.registry.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -35,15 +35,17 @@ def is_helper_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """`docker-credential-NAME`, to be asked for `server`; the file `shown` names it.
+    """`docker-credential-NAME`, to be asked for each of `servers` in turn; `shown` names it.
 
-    One that `may_be_missing` counts as holding nothing where it is not installed.
+    One that `may_be_missing` counts as holding nothing where it is not installed, one that
+    `may_fail` where it fails.
     """
 
     name: str
-    server: str
+    servers: tuple[str, ...]
     shown: str
     may_be_missing: bool = False
+    may_fail: bool = False
 
     @property
     def program(self) -> str:
@@ -51,20 +53,30 @@ class Helper:
         return f"docker-credential-{self.name}"
 
     def ask(self, surroundings: Surroundings) -> Credentials | None:
-        """What it keeps for its server; None where that is nothing.
+        """What it keeps for the first of its servers that it knows; None where that is nothing.
 
         Raises CredentialHelperFailed where it fails, and what `check` raises.
         """
-        from idpbuilder.credentials.program import ProgramFailed, run
-
-        path = _on_path(self.program, surroundings.environ)
+        path = on_path(self.program, surroundings.environ)
         if path is None:
             self._miss(surroundings)
             return None
-        environ = {k: v for k, v in surroundings.environ.items() if k != _OUR_SECRET}
-        server = self.server.encode("utf-8", "surrogateescape")
         try:
-            ended = run([path, "get"], server, environ, surroundings.patience, surroundings.check)
+            asked = (self._ask(path, server, surroundings) for server in self.servers)
+            return next((found for found in asked if found), None)
+        except CredentialHelperFailed as error:
+            if not self.may_fail:
+                raise
+            surroundings.note(f"auth: {error.message}")
+            return None
+
+    def _ask(self, path: str, server: str, surroundings: Surroundings) -> Credentials | None:
+        from idpbuilder.credentials.program import ProgramFailed, run
+
+        environ = {k: v for k, v in surroundings.environ.items() if k != _OUR_SECRET}
+        given = server.encode("utf-8", "surrogateescape")
+        try:
+            ended = run([path, "get"], given, environ, surroundings.patience, surroundings.check)
         except ProgramFailed as error:
             raise self._failed(str(error)) from error
         return self._answer(ended, surroundings)
@@ -84,11 +96,11 @@ class Helper:
             surroundings.confide(secret)
         if ended.code and _NOT_FOUND in out:
             return None
-        # helpers built with docker's own kit tell of trouble on stdout
-        said = _shown(ended.err.decode("utf-8", "replace"), secrets)
+        said = _shown(ended.err.decode("utf-8", "replace"), secrets, cut=ended.err_is_cut)
         if ended.code:
             how = f"exit code {ended.code}" if ended.code > 0 else f"signal {-ended.code}"
-            said = said or _shown(out, secrets)
+            # helpers built with docker's own kit tell of trouble on stdout
+            said = said or (_shown(out, secrets) if _is_told(out) else "")
             raise self._failed(f"it ended with {how}" + (f" ({said})" if said else ""))
         found = self._read(bytes(ended.out), said)
         if said:
@@ -98,10 +110,10 @@ class Helper:
     def _read(self, out: bytes, said: str) -> Credentials | None:
         aside = f" ({said})" if said else ""
         try:
-            answer = parse_object(out)
+            answer = first_object(out)
         except InvalidValue as error:
             raise self._failed(f"its answer {error}{aside}") from error
-        username, secret = answer.get("Username"), answer.get("Secret")
+        username, secret = answer.get("username"), answer.get("secret")
         if not isinstance(username, str) or not isinstance(secret, str):
             raise self._failed(f"its answer has no `Username` and `Secret`{aside}")
         if not secret:
@@ -113,14 +125,14 @@ class Helper:
 
     def _failed(self, why: str, hint: str = "") -> CredentialHelperFailed:
         return CredentialHelperFailed(
-            f"no credentials for `{self.server}` from the credential helper `{self.program}`",
+            f"no credentials for `{self.servers[0]}` from the credential helper `{self.program}`",
             why,
             f"{hint or 'sign in again with the tool that uses it'}, or give them with "
             "`--username` and `--password-stdin`",
         )
 
 
-def _on_path(program: str, environ: Mapping[str, str]) -> str | None:
+def on_path(program: str, environ: Mapping[str, str]) -> str | None:
     """Where it is installed. What lies in the working directory is not: it may be anyone's."""
     for folder in environ.get("PATH", os.defpath).split(os.pathsep):
         path = os.path.join(folder, program)
@@ -143,8 +155,14 @@ def _secrets_in(out: str) -> list[str]:
     return [secret for secret in dict.fromkeys(found) if secret]
 
 
-def _shown(text: str, secrets: list[str]) -> str:
+def _is_told(out: str) -> bool:
+    """Whether it is words for people: a word alone, or half an answer, may hold a secret."""
+    return len(out.split()) > 1 and "{" not in out
+
+
+def _shown(text: str, secrets: list[str], *, cut: bool = False) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _MARK)
     text = " ".join(text.split())
-    return text if len(text) <= _SAID_LIMIT else f"{text[:_SAID_LIMIT]}…"
+    # whoever hides secrets looks for the beginning of one before the mark of a cut
+    return f"{text[:_SAID_LIMIT]}…" if cut or len(text) > _SAID_LIMIT else text

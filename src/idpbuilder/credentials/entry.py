@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 
+from idpbuilder.credentials.json_object import fields
 from idpbuilder.credentials.unusable import Unusable
 from idpbuilder.registry.credentials import Credentials, fit_for_a_header
 
@@ -35,13 +36,15 @@ def whole(text: str) -> str:
 
 def read_entry(source: str, key: str, entry: object) -> Credentials | None:
     """What an entry holds; None where it is empty, as a helper leaves it. Raises Unusable."""
+    if entry is None:
+        return None
     if not isinstance(entry, dict):
         raise Unusable(f"its entry for `{key}` is no JSON object")
-    fields = dict(_fields(key, entry))
-    if not any(fields.values()):
+    said = dict(_said(key, fields(entry)))
+    if not any(said.values()):
         return None
-    username, secret = fields["username"], fields["password"]
-    identity, access = fields["identitytoken"], fields["registrytoken"]
+    username, secret = said["username"], said["password"]
+    identity, access = said["identitytoken"], said["registrytoken"]
     if not fit_for_a_header(access):
         raise Unusable(f"the `registrytoken` for `{key}` has characters that no token has")
     if username == _TOKEN_USER:
@@ -51,7 +54,7 @@ def read_entry(source: str, key: str, entry: object) -> Credentials | None:
     return Credentials(source, username, secret, identity, access)
 
 
-def _fields(key: str, entry: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _said(key: str, entry: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name in ("username", "password", "identitytoken", "registrytoken"):
         yield name, whole(_text(key, entry, name))
     auth = _text(key, entry, "auth")

@@ -9,34 +9,46 @@ from idpbuilder.image.reference import DOCKER_HUB, is_docker_hub
 _HUB_KEY = "https://index.docker.io/v1/"
 _HTTPS = "https://"
 _HTTPS_PORT = ":443"
+_VERSIONS = ("v1", "v2")
 
 
-def server_key(registry: str) -> str:
-    """What docker calls `registry` (`host[:port]`) where it asks a helper for its credentials."""
-    return _HUB_KEY if is_docker_hub(registry) else registry
+def servers(registry: str) -> tuple[str, ...]:
+    """What a helper is asked for in turn, for `registry` (`host[:port]`).
+
+    It keeps Docker Hub under the name that docker gave it, or under podman's.
+    """
+    return (_HUB_KEY, DOCKER_HUB) if is_docker_hub(registry) else (registry,)
 
 
-def keys_for(keys: Iterable[str], registry: str, repository: str) -> Iterator[str]:
+def keys_for(
+    keys: Iterable[str], registry: str, repository: str, *, whole_hosts: bool = False
+) -> Iterator[str]:
     """Those of `keys` that speak of `repository` in `registry`, the most specific first.
 
-    Among equals the key that Docker itself writes comes first, then the order of `keys`.
+    Among equals the key that Docker itself writes comes first, then the order of `keys`. With
+    `whole_hosts` a key with the path of another repository is better than none: docker looks at
+    hosts alone.
     """
     host = _host(registry)
     usual = _HUB_KEY if host == DOCKER_HUB else host
-    known = [(key, *_parts(key)) for key in keys]
+    known = [(key, path) for key in keys for hosts, path in [_parts(key)] if host in hosts]
     known.sort(key=lambda one: one[0] != usual)
-    for path in _paths(repository):
-        for key, hosts, key_path in known:
-            if host in hosts and key_path == path:
-                yield key
+    paths = list(_paths(repository))
+    for path in paths:
+        yield from (key for key, its_path in known if its_path == path)
+    if whole_hosts:
+        yield from (key for key, its_path in known if its_path not in paths)
 
 
 def _parts(key: str) -> tuple[tuple[str, ...], str]:
+    """The hosts that a key speaks of, and the path of the repositories there; "" for all."""
     secure = key.startswith(_HTTPS)
-    rest = key.removeprefix(_HTTPS).removeprefix("http://").rstrip("/")
-    for version in ("/v1", "/v2"):
-        rest = rest.removesuffix(version)
+    rest = key.removeprefix(_HTTPS).removeprefix("http://")
     written, _, path = rest.partition("/")
+    path = path.rstrip("/")
+    if rest != key or path in _VERSIONS:
+        # what is at a URL is an API, and serves all repositories
+        path = ""
     host = _host(written)
     if not secure:
         return (host,), path

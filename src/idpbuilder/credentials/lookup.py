@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from idpbuilder.credentials.credential_helper import Helper
 from idpbuilder.credentials.docker_config import Candidate
 from idpbuilder.credentials.surroundings import Surroundings
-from idpbuilder.errors import UsageError
+from idpbuilder.errors import CredentialHelperFailed, UsageError
 from idpbuilder.registry.credentials import Credentials
 
 GIVEN = "flags or variables"
@@ -33,11 +33,11 @@ class Lookup:
         """The credentials; None where there are none. May run helpers, and take their time.
 
         Raises UsageError where what the user gave cannot be completed, CredentialHelperFailed
-        where a helper fails.
+        where a helper fails and there are no others that know.
         """
         for warning in self.warnings:
             self.surroundings.warn(warning)
-        found = next((kept for kept in map(self._kept, self.candidates) if kept), None)
+        found = self._found()
         if self.password:
             return self._with_password(found)
         if self.username and (found is None or found.username != self.username):
@@ -52,6 +52,23 @@ class Lookup:
     def is_at_hand(self) -> bool:
         """Whether no helper needs to run for the outcome."""
         return not self.candidates or not isinstance(self.candidates[0], Helper)
+
+    def _found(self) -> Credentials | None:
+        failures: list[CredentialHelperFailed] = []
+        for candidate in self.candidates:
+            try:
+                found = self._kept(candidate)
+            except CredentialHelperFailed as error:
+                # docker and podman go on, too: another store may know
+                failures.append(error)
+                continue
+            if found:
+                for failure in failures:
+                    self.surroundings.warn(failure.message)
+                return found
+        if failures:
+            raise failures[0]
+        return None
 
     def _kept(self, candidate: Candidate) -> Credentials | None:
         if isinstance(candidate, Helper):

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from idpbuilder.credentials.docker_config import Form
+
 _CONTAINERS = ("containers", "auth.json")
 
 
@@ -17,15 +19,20 @@ class Place:
 
     path: str
     shown: str
+    form: Form = Form.PODMAN
 
 
-def places(environ: Mapping[str, str]) -> Iterator[Place]:
-    """Docker's file, then podman's in podman's own order."""
-    home = _home(environ)
+def dockers(environ: Mapping[str, str]) -> Place | None:
+    """Docker's own file; None for a user without a home."""
     if folder := environ.get("DOCKER_CONFIG"):
-        yield _at(folder, "config.json")
-    elif home:
-        yield _below(home, ".docker", "config.json")
+        return _at(folder, "config.json", form=Form.DOCKER)
+    home = _home(environ)
+    return _below(home, ".docker", "config.json", form=Form.DOCKER) if home else None
+
+
+def podmans(environ: Mapping[str, str]) -> Iterator[Place]:
+    """Podman's files in podman's own order, and what docker wrote of old, which podman reads."""
+    home = _home(environ)
     # podman on macOS has no folder that a reboot clears
     if sys.platform != "darwin":
         yield from _until_reboot(environ)
@@ -33,6 +40,8 @@ def places(environ: Mapping[str, str]) -> Iterator[Place]:
         yield _at(folder, *_CONTAINERS)
     elif home:
         yield _below(home, ".config", *_CONTAINERS)
+    if home:
+        yield _below(home, ".dockercfg", form=Form.OLD)
 
 
 def _until_reboot(environ: Mapping[str, str]) -> Iterator[Place]:
@@ -55,10 +64,10 @@ def _home(environ: Mapping[str, str]) -> str:
         return ""
 
 
-def _at(*parts: str) -> Place:
+def _at(*parts: str, form: Form = Form.PODMAN) -> Place:
     path = os.path.join(*parts)
-    return Place(path, path)
+    return Place(path, path, form)
 
 
-def _below(home: str, *parts: str) -> Place:
-    return Place(os.path.join(home, *parts), os.path.join("~", *parts))
+def _below(home: str, *parts: str, form: Form = Form.PODMAN) -> Place:
+    return Place(os.path.join(home, *parts), os.path.join("~", *parts), form)

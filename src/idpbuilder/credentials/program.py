@@ -35,6 +35,11 @@ class Ended:
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
 
+    @property
+    def err_is_cut(self) -> bool:
+        """Whether it may have written more to stderr."""
+        return len(self.err) >= _ERR_KEPT
+
 
 def run(
     command: list[str],
@@ -46,8 +51,11 @@ def run(
     """Run `command` with `given` on its standard input, for at most `patience` seconds.
 
     Raises ProgramFailed where it cannot be started, takes too long, or says more than OUT_LIMIT
-    bytes; `check` may raise too. Then the program is killed with whatever it started.
+    bytes; `check` may raise too. Then the program is killed with whatever it started; of a program
+    that may ask on our terminal, the program alone.
     """
+    # a session of its own has no terminal, and a group of its own may not read from ours
+    alone = not _in_the_foreground()
     try:
         process = subprocess.Popen(
             command,
@@ -55,7 +63,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environ,
-            start_new_session=True,
+            start_new_session=alone,
         )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -66,8 +74,25 @@ def run(
             return _converse(process, given, patience, check)
         except BaseException:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+                if alone:
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    process.kill()
             raise
+
+
+def _in_the_foreground() -> bool:
+    """Whether there is a terminal on which a user could be asked."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
 
 
 def _converse(
@@ -95,10 +120,11 @@ def _converse(
             for stream in (process.stdout, process.stderr):
                 if stream in selector.get_map() and _drained(stream, process, ended):
                     selector.unregister(stream)
+            # Ctrl-C may have ended both of us
+            check()
             if code is not None:
                 ended.code = code
                 return ended
-            check()
             if time.monotonic() >= until:
                 raise ProgramFailed(f"it did not answer within {patience:g} s")
             selector.select(_LOOK_EVERY)

@@ -16,10 +16,26 @@ _PIPE_SECONDS = 5.0
 
 
 def read(path: str) -> bytes | None:
-    """The content of the file at `path`; None where there is none.
+    """The content of the file of credentials at `path`; None where there is none.
 
-    Raises Unusable where it cannot be read, is empty, has more than FILE_LIMIT bytes, or may be
-    written by others than its owner: then it may be another who says where a password goes.
+    Raises Unusable where it is empty, may be written by others than its owner, who may then say
+    where a password goes, and where `content_of` does.
+    """
+    found = content_of(path, _OTHERS_WRITE)
+    if found is None:
+        return None
+    data, mode = found
+    # who names the null device means it
+    if not data.strip() and not stat.S_ISCHR(mode):
+        raise Unusable("it is empty")
+    return data
+
+
+def content_of(path: str, forbidden: int) -> tuple[bytes, int] | None:
+    """What is in the file at `path`, and its mode; None where there is none.
+
+    Raises Unusable where it cannot be read, has more than FILE_LIMIT bytes, or one of the mode bits
+    that are `forbidden`.
     """
     try:
         # a pipe without a writer must not hold us up
@@ -30,17 +46,13 @@ def read(path: str) -> bytes | None:
         raise _unreadable(error) from error
     try:
         mode = os.fstat(descriptor).st_mode
-        if stat.S_ISREG(mode) and mode & _OTHERS_WRITE:
+        if stat.S_ISREG(mode) and mode & forbidden:
             raise Unusable(f"its mode {stat.S_IMODE(mode):04o} lets others write to it")
-        data = _content(descriptor, waits=stat.S_ISFIFO(mode))
+        return _content(descriptor, waits=stat.S_ISFIFO(mode)), mode
     except OSError as error:
         raise _unreadable(error) from error
     finally:
         os.close(descriptor)
-    # who names the null device means it
-    if not data.strip() and not stat.S_ISCHR(mode):
-        raise Unusable("it is empty")
-    return data
 
 
 def _content(descriptor: int, *, waits: bool) -> bytes:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from idpbuilder.credentials.docker_config import Candidate, DockerConfig
+from idpbuilder.credentials.credential_helper import Helper, on_path
+from idpbuilder.credentials.docker_config import Candidate, DockerConfig, Form
+from idpbuilder.credentials.keys import servers
 from idpbuilder.credentials.lookup import GIVEN, Lookup
-from idpbuilder.credentials.places import Place, places
+from idpbuilder.credentials.places import Place, dockers, podmans
 from idpbuilder.credentials.reading import read
+from idpbuilder.credentials.registries_conf import FILES, Listed, listed
 from idpbuilder.credentials.surroundings import Surroundings
 from idpbuilder.credentials.unusable import Unusable
 from idpbuilder.errors import UsageError
@@ -17,6 +22,10 @@ from idpbuilder.registry.credentials import Credentials
 
 _FILE_VARIABLE = "REGISTRY_AUTH_FILE"
 _INLINE_VARIABLE = "DOCKER_AUTH_CONFIG"
+_DEFAULT_STORE = "docker's default store"
+
+_Ask = Callable[[str, str], tuple[Candidate, ...]]
+"""What a store has for a repository in a registry; raises Unusable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class CredentialStores:
         self._surroundings = replace(surroundings, warn=self._warn_once)
         self._warned: set[str] = set()
         self._files: dict[str, DockerConfig | Unusable] = {}
+        self._listed: Listed | None = None
 
     def lookup(self, registry: str, repository: str) -> Lookup:
         """How to get the credentials for `repository` in `registry` (`host[:port]`).
@@ -69,40 +79,81 @@ class CredentialStores:
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
         candidates: list[Candidate] = []
         warnings: list[str] = []
-        for shown, open_it in self._stores():
+        for shown, ask in self._stores():
             try:
-                candidates += open_it().candidates(registry, repository)
+                found = ask(registry, repository)
             except Unusable as why:
                 warnings.append(f"`{shown}` is not used for credentials: {why}")
+                continue
+            # a helper that has nothing, or fails, is not asked again for another's sake
+            asked = {one.name for one in candidates if isinstance(one, Helper)}
+            candidates += (
+                one for one in found if not (isinstance(one, Helper) and one.name in asked)
+            )
             # nothing comes after what is certain
             if candidates and isinstance(candidates[-1], Credentials):
                 break
         return tuple(candidates), tuple(warnings)
 
-    def _stores(self) -> Iterator[tuple[str, Callable[[], DockerConfig]]]:
+    def _stores(self) -> Iterator[tuple[str, _Ask]]:
         if path := self._given.authfile or self._environ.get(_FILE_VARIABLE):
-            yield path, lambda: self._file(Place(path, path), required=True)
+            yield path, self._file(Place(path, path), required=True)
             return
         if inline := self._environ.get(_INLINE_VARIABLE):
-            data = inline.encode("utf-8", "surrogateescape")
-            yield (
-                _INLINE_VARIABLE,
-                lambda: DockerConfig.parse(data, _INLINE_VARIABLE, auths_only=True),
-            )
-        for place in places(self._environ):
-            yield place.shown, lambda place=place: self._file(place)  # type: ignore[misc]
+            yield _INLINE_VARIABLE, _inline(inline)
+        if place := dockers(self._environ):
+            yield place.shown, self._file(place)
+        yield from self._podmans()
+        # half of what is needed was given: the rest is not sought where nobody said it is
+        if not (self._given.username or self._given.password):
+            yield _DEFAULT_STORE, self._default
 
-    def _file(self, place: Place, *, required: bool = False) -> DockerConfig:
+    def _podmans(self) -> Iterator[tuple[str, _Ask]]:
+        """Podman's files, and the helpers that are to be asked before and after them."""
+        if self._listed is None:
+            self._listed = listed(self._environ, self._surroundings.system)
+        for path, why in self._listed.broken:
+            yield path, _raising(why)
+        shown = self._listed.shown
+        for name in self._listed.names:
+            if name == FILES:
+                for place in podmans(self._environ):
+                    yield place.shown, self._file(place)
+            else:
+                yield shown, _helper(name, shown)
+
+    def _file(self, place: Place, *, required: bool = False) -> _Ask:
+        return lambda registry, repository: self._opened(place, required).candidates(
+            registry, repository
+        )
+
+    def _opened(self, place: Place, required: bool = False) -> DockerConfig:
         """The file, read once: a pipe can be read but once. Raises Unusable."""
         if place.path not in self._files:
             try:
-                self._files[place.path] = _opened(place, required)
+                self._files[place.path] = _read(place, required)
             except Unusable as why:
                 self._files[place.path] = why
         found = self._files[place.path]
         if isinstance(found, Unusable):
             raise found
         return found
+
+    def _default(self, registry: str, _repository: str) -> tuple[Candidate, ...]:
+        """The helper that docker takes where its own file says nothing."""
+        place = dockers(self._environ)
+        # docker takes a file that it cannot use for an empty one
+        with suppress(Unusable):
+            if place and not self._opened(place).is_empty:
+                return ()
+        name = "secretservice"
+        if sys.platform == "darwin":
+            name = "osxkeychain"
+        elif on_path("pass", self._environ):
+            name = "pass"
+        helper = Helper(name, servers(registry), _DEFAULT_STORE, may_fail=True)
+        # nobody asked for it: what is not there is no matter
+        return (helper,) if on_path(helper.program, self._environ) else ()
 
     def _check_authfile(self) -> None:
         path = self._given.authfile
@@ -119,8 +170,26 @@ class CredentialStores:
             self._warn(text)
 
 
-def _opened(place: Place, required: bool) -> DockerConfig:
+def _inline(text: str) -> _Ask:
+    data = text.encode("utf-8", "surrogateescape")
+    return lambda registry, repository: DockerConfig.parse(
+        data, _INLINE_VARIABLE, Form.AUTHS_ONLY
+    ).candidates(registry, repository)
+
+
+def _helper(name: str, shown: str) -> _Ask:
+    return lambda registry, _repository: (Helper(name, servers(registry), shown),)
+
+
+def _raising(why: Unusable) -> _Ask:
+    def ask(_registry: str, _repository: str) -> tuple[Candidate, ...]:
+        raise why
+
+    return ask
+
+
+def _read(place: Place, required: bool) -> DockerConfig:
     data = read(place.path)
     if data is None and required:
         raise Unusable("there is no such file")
-    return DockerConfig.parse(data or b"", place.shown)
+    return DockerConfig.parse(data or b"", place.shown, place.form)

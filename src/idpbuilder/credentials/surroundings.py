@@ -16,9 +16,10 @@ def _nothing(*_anything: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`warn` is told what a user should know though the push goes on, `confide` every secret before
-    it can be shown; `check` is called while a helper runs, and may raise to stop it. A helper is
-    given `patience` seconds: it may have to ask for a passphrase.
+    """`warn` is told what a user should know though the push goes on, `note` what explains how it
+    went, `confide` every secret before it can be shown. `check` is called while a helper runs, and
+    may raise to stop it; a helper is given `patience` seconds: it may have to ask for a passphrase.
+    `system` stands for `/etc`.
     """
 
     environ: Mapping[str, str]
@@ -26,3 +27,5 @@ class Surroundings:
     confide: Confide = confide_in_nobody
     check: Callable[[], None] = _nothing
     patience: float = _PATIENCE
+    system: str = "/etc"
+    note: Callable[[str], None] = _nothing

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from idpbuilder.errors import Unauthorized
 from idpbuilder.image.host import is_loopback
 from idpbuilder.registry.challenge import Challenge, parse_challenges
-from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
+from idpbuilder.registry.credentials import (
+    Confide,
+    Credentials,
+    confide_in_nobody,
+    refused_because,
+)
 from idpbuilder.registry.endpoints import Endpoint, origin
 from idpbuilder.registry.failure import diagnose
 from idpbuilder.registry.scope import Rights, Scope, rights_of, split_scopes
@@ -48,6 +53,7 @@ class Authenticator:
         self._clock = clock
         self._insecure = insecure
         self._credentials: Credentials | None = None
+        self._looked_up = False
         self._basic = False
         self._service: TokenService | None = None
         self._tokens: dict[Rights, _Held] = {}
@@ -138,6 +144,7 @@ class Authenticator:
 
     def _look_up(self, endpoint: Endpoint) -> None:
         self._credentials = self._find()
+        self._looked_up = True
         for secret in self._credentials.secrets if self._credentials else ():
             self._confide(secret)
         host = origin(endpoint.base)[1]
@@ -173,13 +180,18 @@ class Authenticator:
     def unauthorized(self, endpoint: Endpoint, response: Response) -> Unauthorized:
         """The error of a 401 after which there is nothing left to try."""
         said = diagnose(response).text
-        why = "it answered 401" + (f" ({said})" if said else "")
+        answer = f"401 ({said})" if said else "401"
         what = f"not signed in to {endpoint.authority}"
         if strange := _strange_schemes(response):
-            return Unauthorized(what, f"{why} and asks to sign in by {strange}", _STRANGE_SCHEME)
-        if self._credentials is None:
-            return Unauthorized(what, f"{why} and no credentials were found", _NO_CREDENTIALS)
-        hint = f"check the user name and the password or token from {self._credentials.source}"
+            why = f"it answered {answer} and asks to sign in by {strange}"
+            return Unauthorized(what, why, _STRANGE_SCHEME)
+        if not self._looked_up:
+            why = f"it answered {answer} and does not say how to sign in"
+            return Unauthorized(what, why, _NO_CHALLENGE)
+        why, hint = refused_because(answer, self._credentials)
+        bearer = _bearer(parse_challenges(response.headers))
+        if self._credentials and bearer and bearer.parameters.get("error") == _TOO_LITTLE:
+            hint = f"check that the account from {self._credentials.source} may push there"
         return Unauthorized(what, why, hint)
 
 
@@ -209,7 +221,6 @@ _STRANGE_SCHEME = (
     "only Basic and Bearer are spoken here: use an address of the registry that takes a password "
     "or a token"
 )
-_NO_CREDENTIALS = (
-    "give them with `--username` and `--password-stdin`, with IDPBUILDER_REGISTRY_USER and "
-    "IDPBUILDER_REGISTRY_PASSWORD, or sign in with `docker login`"
-)
+_NO_CHALLENGE = "check that the address is a registry's; `--verbose` shows each request"
+_TOO_LITTLE = "insufficient_scope"
+"""What a registry says of a token that is good, but not for this (RFC 6750, 3.1)."""

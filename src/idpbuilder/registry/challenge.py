@@ -11,6 +11,7 @@ from idpbuilder.wire import Headers
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*')
 _SCHEME = re.compile(rf"\s*({_TOKEN})(?=\s|,|\Z)\s*")
+_TOKEN_68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\s*(?=,|\Z)")
 _COMMAS = re.compile(r"[\s,]*")
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -50,7 +51,9 @@ def _parse(value: str) -> Iterator[Challenge]:
         if not found:
             return
         scheme = found[1].lower()
-        position = _skip(value, found.end())
+        # a scheme of one's own may come with one bare value in place of parameters
+        lump = _TOKEN_68.match(value, found.end())
+        position = _skip(value, lump.end() if lump else found.end())
     if scheme:
         yield Challenge(scheme, parameters)
 

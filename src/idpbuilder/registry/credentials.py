@@ -39,3 +39,17 @@ def confide_in_nobody(_secret: str) -> None:
 def fit_for_a_header(token: str) -> bool:
     """Whether a header can carry `token`."""
     return token.isascii() and token.isprintable() and " " not in token
+
+
+def refused_because(answer: str, credentials: Credentials | None) -> tuple[str, str]:
+    """Why `credentials` did not open a door that gave `answer`, and what to do about it."""
+    if credentials is None:
+        return f"it answered {answer} and no credentials were found", _HOW_TO_GIVE
+    hint = f"check the user name and the password or token from {credentials.source}"
+    return f"it answered {answer}", hint
+
+
+_HOW_TO_GIVE = (
+    "give them with `--username` and `--password-stdin`, with IDPBUILDER_REGISTRY_USER and "
+    "IDPBUILDER_REGISTRY_PASSWORD, or sign in with `docker login`"
+)

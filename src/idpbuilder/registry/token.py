@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from idpbuilder.errors import CredentialsWithheld, TokenRefused
 from idpbuilder.image import InvalidValue
 from idpbuilder.image.host import is_loopback, may_lead_to, reach
 from idpbuilder.image.manifest import parse_object
 from idpbuilder.registry.challenge import Challenge
-from idpbuilder.registry.credentials import Credentials, fit_for_a_header
+from idpbuilder.registry.credentials import Credentials, fit_for_a_header, refused_because
 from idpbuilder.registry.endpoints import Endpoint, origin
 from idpbuilder.registry.failure import bare, diagnose
+from idpbuilder.registry.lifetime import lifetime
 from idpbuilder.registry.scope import Scope
 from idpbuilder.wire import BytesBody, Request, Response, Trust
 
 CLIENT_ID = "idpbuilder-push"
-LEAST_LIFETIME = 60.0
-"""Seconds that a token lives where its service does not say, and at least."""
 _ANSWER_LIMIT = 1024 * 1024
 _OTHER_WAY = frozenset({400, 401, 404, 405})
-_LONGEST_LIFETIME = 86400.0
+_UNSAFE = re.compile(r"[^\x21\x22\x24-\x7e]")
 # what came from variables or standard input need not be UTF-8, and must arrive as it came
 _ANY_BYTES = "surrogateescape"
 
@@ -61,7 +61,7 @@ class TokenService:
             response = yield self._get(scopes, credentials, secret)
             if response.status in (404, 405) and credentials:
                 response = yield self._post(scopes, credentials)
-        return self._token(response)
+        return self._token(response, credentials)
 
     def _get(
         self, scopes: tuple[Scope, ...], credentials: Credentials | None, secret: str
@@ -99,31 +99,24 @@ class TokenService:
             _ANSWER_LIMIT,
         )
 
-    def _token(self, response: Response) -> Token:
+    def _token(self, response: Response, credentials: Credentials | None) -> Token:
         what = f"no access token from {bare(self.realm)}"
         if 300 <= response.status < 400:
             # what follows is a secret's way out of our hands
             why = f"it answered {response.status}, a redirect, which is not followed"
             raise TokenRefused(what, why, "use an address of the registry that names its service")
+        said = diagnose(response).text
+        aside = f" ({said})" if said else ""
         if not 200 <= response.status < 300:
-            said = diagnose(response).text
-            why = f"it answered {response.status}" + (f" ({said})" if said else "")
-            raise TokenRefused(what, why, "check the user name and the password or token")
+            raise TokenRefused(what, *refused_because(f"{response.status}{aside}", credentials))
         try:
             answer = parse_object(response.body)
         except InvalidValue as error:
             raise TokenRefused(what, f"its answer {error}", _SERVICE_HINT) from error
         text = answer.get("token") or answer.get("access_token")
         if not isinstance(text, str) or not text or not fit_for_a_header(text):
-            raise TokenRefused(what, "its answer holds no token", _SERVICE_HINT)
-        return Token(text, _lifetime(answer.get("expires_in")))
-
-
-def _lifetime(expires: object) -> float:
-    # written so that NaN counts as nothing said, and no integer is too large to be a float
-    if not isinstance(expires, int | float) or not expires > LEAST_LIFETIME:
-        return LEAST_LIFETIME
-    return float(min(expires, _LONGEST_LIFETIME))
+            raise TokenRefused(what, f"its answer holds no token{aside}", _SERVICE_HINT)
+        return Token(text, lifetime(answer, response.headers))
 
 
 _SERVICE_HINT = "run again with `--verbose` to see each request"
@@ -139,11 +132,13 @@ def token_service(
     """
     realm = challenge.parameters.get("realm", "")
     what = "the registry's sign-in cannot be used"
+    strange = _UNSAFE.search(realm) or "@" in realm.partition("?")[0]
     try:
+        realm = _behind_the_same_proxy(realm, endpoint)
         scheme, host, _ = origin(realm)
     except ValueError:
         scheme, host = "", ""
-    if scheme not in ("http", "https") or not host or any(mark in realm for mark in " @#\r\n"):
+    if scheme not in ("http", "https") or not host or strange:
         raise TokenRefused(what, "its challenge names no token service", _SERVICE_HINT)
     registry_host = origin(endpoint.base)[1]
     if not may_lead_to(registry_host, host):
@@ -155,6 +150,18 @@ def token_service(
     if scheme == "http" and secret and not insecure and not is_loopback(host):
         raise withheld(host)
     return TokenService(realm, challenge.parameters.get("service", ""), trust)
+
+
+def _behind_the_same_proxy(realm: str, endpoint: Endpoint) -> str:
+    """`realm` as it is meant by a registry whose proxy ended TLS without telling it.
+
+    Raises ValueError.
+    """
+    scheme, host, port = origin(realm)
+    own_scheme, own_host, own_port = origin(endpoint.base)
+    if (scheme, own_scheme) == ("http", "https") and host == own_host and port in (80, own_port):
+        return urlsplit(realm)._replace(scheme="https", netloc=endpoint.authority).geturl()
+    return realm
 
 
 def withheld(host: str) -> CredentialsWithheld:
