@@ -30,8 +30,10 @@ from pathlib import Path
 from isal import isal_zlib
 
 from idpbuilder.native import RegionReader
-from idpbuilder.packing import Method, Packer, RawLayer
 from idpbuilder.packing.codec import GzipCodec
+from idpbuilder.packing.layer import RawLayer
+from idpbuilder.packing.method import Method
+from idpbuilder.packing.packer import Packer
 from idpbuilder.wire import Region
 
 MB = 1_000_000

@@ -17,7 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from idpbuilder.image import Digest
-from idpbuilder.packing import Method, Packer, PackJob, RawLayer
+from idpbuilder.packing.job import PackJob
+from idpbuilder.packing.layer import RawLayer
+from idpbuilder.packing.method import Method
+from idpbuilder.packing.packer import Packer
 from idpbuilder.wire import Body, Region
 
 if sys.version_info >= (3, 14):

@@ -18,9 +18,8 @@ from idpbuilder.errors import (
     PushError,
 )
 from idpbuilder.image import Digest
-from idpbuilder.packing import RawLayer
 from idpbuilder.packing import layer as layers
-from idpbuilder.packing.layer import LayerReader
+from idpbuilder.packing.layer import LayerReader, RawLayer
 from idpbuilder.wire import Region
 from tests.packing.synthetic import MIB, a_layer, layer_tar, open_files, stored_as, zstd
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from idpbuilder.image import InvalidValue
-from idpbuilder.packing import Method
+from idpbuilder.packing.method import Method
 
 
 def test_gzip_at_level_2_is_what_is_done_unasked() -> None:

@@ -15,9 +15,11 @@ import pytest
 
 from idpbuilder.errors import ImageInvalid, LocalError
 from idpbuilder.image import Digest
-from idpbuilder.packing import Method, Packer, PackJob, RawLayer
 from idpbuilder.packing.codec import Piece
-from idpbuilder.packing.job import Block
+from idpbuilder.packing.job import Block, PackJob
+from idpbuilder.packing.layer import RawLayer
+from idpbuilder.packing.method import Method
+from idpbuilder.packing.packer import Packer
 from idpbuilder.wire import Region, RegionBody
 from tests.packing.synthetic import (
     HANGS,

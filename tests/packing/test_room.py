@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from idpbuilder.image import Digest
-from idpbuilder.packing import Packer, RawLayer
 from idpbuilder.packing.codec import codec_of
+from idpbuilder.packing.layer import RawLayer
 from idpbuilder.packing.method import Method
+from idpbuilder.packing.packer import Packer
 from tests.packing.synthetic import MIB, a_layer, all_of, layer_tar, open_files, packing
 
 

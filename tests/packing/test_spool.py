@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from idpbuilder.packing import GrowingBody, Spool
 from idpbuilder.packing import spool as spools
-from idpbuilder.packing.spool import Shelf
+from idpbuilder.packing.spool import GrowingBody, Shelf, Spool
 from idpbuilder.wire import BodyReader
 from tests.packing.synthetic import open_files
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from idpbuilder.errors import ImageInvalid
-from idpbuilder.packing import Method
+from idpbuilder.packing.method import Method
 from idpbuilder.push.events import Event, LayerEnded
 from tests.parts.docker_archives import SHAPES, Saved, save
 from tests.parts.faults import AnswerAfterBody
@@ -28,7 +28,7 @@ def no_reading(monkeypatch: pytest.MonkeyPatch) -> Forbid:
 
     def forbid() -> None:
         monkeypatch.setattr("idpbuilder.source.remembered.open_archive", None)
-        monkeypatch.setattr("idpbuilder.packing.Packer.pack", None)
+        monkeypatch.setattr("idpbuilder.packing.packer.Packer.pack", None)
 
     return forbid
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from idpbuilder.errors import Interrupted, Unreachable
 from idpbuilder.memory import LeftUpload, open_memory
+from idpbuilder.packing.layer import LayerReader
 from idpbuilder.push.stop import Stop
 from idpbuilder.registry import retry
 from tests.parts.docker_archives import Saved, save
@@ -225,8 +227,10 @@ class Interrupt:
 
     stop: Stop
     after_bytes: int
+    begun: threading.Event
 
     def apply(self, exchange: Exchange, handle: Handle) -> None:
+        self.begun.set()
         exchange.cut_after = self.after_bytes
         with contextlib.suppress(ClientGone):
             handle(exchange)
@@ -236,11 +240,20 @@ class Interrupt:
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_layer_that_was_sent_while_it_was_packed_is_packed_again_and_gone_on_with(
-    gone: bool, pusher: Pusher, tmp_path: Path
+    gone: bool, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun, read = threading.Event(), LayerReader.read
+
+    def wait(self: LayerReader, buffer: memoryview) -> tuple[int, bool]:
+        """The end of the layer is not packed before its beginning is on its way."""
+        if self.raw_read > SIZE // 2:
+            begun.wait(20)
+        return read(self, buffer)
+
+    monkeypatch.setattr(LayerReader, "read", wait)
     saved = save(tmp_path / "app.tar", [Saved(layers=(SIZE,), tags=("app:v1",))])
     with MemoryRegistry(MOVES) as registry:
-        registry.fault(Interrupt(pusher.stop, CUT), method="PATCH")
+        registry.fault(Interrupt(pusher.stop, CUT, begun), method="PATCH")
         error = pusher.fails(saved.path, f"{registry.host}/team/app:v1")
         assert isinstance(error, Interrupted)
         assert registry.open_uploads("team/app") == 1

@@ -8,8 +8,9 @@ import pytest
 
 from idpbuilder.image import Reference
 from idpbuilder.memory import Forgetful
-from idpbuilder.packing import Method, Packer
+from idpbuilder.packing.method import Method
 from idpbuilder.push.destination import Destination
+from idpbuilder.push.late import LatePacker
 from idpbuilder.push.layers import Layers
 from idpbuilder.push.pushing import ImagePush
 from idpbuilder.push.session import RegistrySession, SessionOptions
@@ -63,7 +64,7 @@ def rounds(folder: Path, layers: tuple[int, ...], habits: Habits) -> int:
     session.habits = habits
     loop = Loop(engine, check=lambda: None, clock=engine.clock)
     session.begin_image(loop)
-    packer = Packer(Method.choose(), wake=engine.wake)
+    packer = LatePacker(Method.choose(), wake=engine.wake)
     with open_source(f"oci:{layout.path}", None, lambda: None) as (image,):
         known = Layers(image, packer, Forgetful(), {}, all_layers=False)
         place = Destination(Reference.parse("registry.example.com/team/app:v1"))

@@ -13,9 +13,9 @@ import pytest
 from idpbuilder.errors import ContentRefused, ImageInvalid
 from idpbuilder.image import Digest
 from idpbuilder.memory import Packed, open_memory
-from idpbuilder.packing import Method
 from idpbuilder.packing.codec import Piece
 from idpbuilder.packing.job import Block, PackJob
+from idpbuilder.packing.method import Method
 from idpbuilder.push.blobs import STREAM_FROM
 from idpbuilder.push.result import PushResult
 from tests.parts.docker_archives import SHAPES, Saved, digest_of, members_of, save, write_tar

@@ -24,7 +24,7 @@ from idpbuilder.registry.upload_state import State
 from idpbuilder.wire import Body, BodyReader, RegionBody
 
 if TYPE_CHECKING:
-    from idpbuilder.packing import PackJob
+    from idpbuilder.packing.job import PackJob
 
 STREAM_FROM = 4 * 1024 * 1024
 """Raw bytes from which a layer is sent while it is packed. What is smaller is packed at once, and
@@ -130,7 +130,9 @@ class Blobs:
         body = job.body()
         if isinstance(body, RegionBody):
             return (yield from self.bring(LocalBlob(digest, body.region), habits, started))
-        return (yield from self._upload(digest, body, habits, started, None))
+        # it was quick this time: an earlier run may have sent the beginning while it was packed
+        earlier = self._entry_of(job)
+        return (yield from self._upload(digest, body, habits, started, None, earlier))
 
     def bring_known(
         self, packed: Packed, job: Callable[[], PackJob], habits: Habits, started: Started
@@ -182,11 +184,14 @@ class Blobs:
         habits: Habits,
         started: Started,
         recheck: Callable[[Setback], Steps[None]] | None,
+        earlier: Entry | None = None,
     ) -> Steps[Arrival]:
         source = self._session.mount_source(digest, self._repository)
         endpoint, options = self._session.endpoint, self._session.options
         entry = self._journal.entry(digest, body)
-        left = entry.left(endpoint, insecure=options.insecure) if entry and not source else None
+        entries = [one for one in (entry, earlier) if one]
+        found = (one.left(endpoint, insecure=options.insecure) for one in entries)
+        left = None if source else next(filter(None, found), None)
         upload = BlobUpload(
             endpoint,
             self._repository,
@@ -199,11 +204,10 @@ class Blobs:
             insecure=options.insecure,
         )
         self._open[upload] = entry
-
         begun = _following(upload, entry, started)
         yield from self._session.drive(upload, recheck=recheck, started=begun)
-        if entry:
-            entry.drop()
+        for one in entries:
+            one.drop()
         if upload.session is None and not upload.abandoned:
             del self._open[upload]
         self.arrived(digest)
@@ -211,10 +215,13 @@ class Blobs:
         mounted_from = source or "" if status is BlobStatus.MOUNTED else ""
         return Arrival(digest, body.size or 0, status, mounted_from)
 
+    def _entry_of(self, job: PackJob) -> Entry | None:
+        """Where the session of a layer is noted that comes to the same bytes each time."""
+        return None if job.kept else self._journal.entry_of_raw(job.diff_id, job.method.name)
+
     def _stream(self, job: PackJob, started: Started) -> Steps[bool]:
         endpoint, options = self._session.endpoint, self._session.options
-        # the same layer comes to the same bytes each time it is packed
-        entry = None if job.kept else self._journal.entry_of_raw(job.diff_id, job.method.name)
+        entry = self._entry_of(job)
         upload = StreamedUpload(
             endpoint,
             self._repository,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from idpbuilder.errors import SourceError
 from idpbuilder.image import Descriptor, Digest, Manifest
 from idpbuilder.memory import AnyMemory, Packed
 from idpbuilder.native import fingerprint_region
-from idpbuilder.packing import Packer, PackJob
+from idpbuilder.push.late import LatePacker
 from idpbuilder.push.repack import (
     PackedLayer,
     config_of,
@@ -21,6 +22,9 @@ from idpbuilder.push.repack import (
 from idpbuilder.push.tasks import Steps, Until
 from idpbuilder.source import Document, SourceImage
 from idpbuilder.wire import Region
+
+if TYPE_CHECKING:
+    from idpbuilder.packing.job import PackJob
 
 Recent = dict[tuple[Digest, str], Packed]
 """What layers were packed into in this run, by diff ID and packer."""
@@ -40,7 +44,7 @@ class Layers:
     def __init__(
         self,
         image: SourceImage,
-        packer: Packer,
+        packer: LatePacker,
         memory: AnyMemory,
         recent: Recent,
         *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from idpbuilder.image import Platform, Reference
-from idpbuilder.packing import Method
+from idpbuilder.packing.method import Method
 from idpbuilder.push.destination import Prefix
 from idpbuilder.registry.credentials import Confide, confide_in_nobody
 

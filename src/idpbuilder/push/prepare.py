@@ -12,9 +12,9 @@ from idpbuilder.credentials import Surroundings as CredentialSurroundings
 from idpbuilder.errors import PushError, UsageError
 from idpbuilder.image import Digest, Reference
 from idpbuilder.memory import AnyMemory
-from idpbuilder.packing import Packer, RawLayer
 from idpbuilder.push.destination import Destination, destinations
 from idpbuilder.push.events import ImageChosen, Note, Reporter, Warned
+from idpbuilder.push.late import LatePacker
 from idpbuilder.push.layers import Recent
 from idpbuilder.push.options import PushOptions
 from idpbuilder.push.pushing import check_digest
@@ -23,7 +23,8 @@ from idpbuilder.push.session import RegistrySession, SessionOptions
 from idpbuilder.registry.retry import RetryPolicy
 from idpbuilder.source import SourceImage, Surroundings, open_source
 from idpbuilder.transport.insecure import InsecureRegistries
-from idpbuilder.transport.trust import certs_d, folder_for
+from idpbuilder.transport.proxy import secrets_in
+from idpbuilder.transport.trust import certs_d, complaints, folder_for
 from idpbuilder.wire import Engine, Region, Trust
 
 
@@ -34,7 +35,7 @@ class Tools:
     engine: Engine
     memory: AnyMemory
     journal: AnyMemory | None
-    packer: Packer
+    packer: LatePacker
     recent: Recent
 
 
@@ -70,8 +71,11 @@ class Preparation:
         self._stop_check = check
         self._tools = tools
         self._taken: dict[Reference, Digest] = {}
-        self._insecure = InsecureRegistries(os.environ, self._note)
+        self._insecure = InsecureRegistries(os.environ, self._note, self._warn)
         self._folders: dict[str, str | None] = {}
+        self._complaints = complaints(os.environ)
+        for secret in secrets_in(os.environ):
+            options.confide(secret)
         self._sessions: dict[tuple[object, ...], RegistrySession] = {}
         self._stores = CredentialStores(
             Given(options.username, options.password, options.authfile),
@@ -129,6 +133,8 @@ class Preparation:
             else:
                 wanted = memory.packed(digest, packer.method.name) is None
             if wanted:
+                from idpbuilder.packing.layer import RawLayer
+
                 packer.pack(RawLayer(digest, region))
 
         return arrived
@@ -160,6 +166,10 @@ class Preparation:
         # a slip in what the user gave shows here; helpers are asked when the registry asks
         find = self._stores.lookup(registry, place.reference.repository)
         trust, insecure = self._trust(place.reference)
+        if trust.verify and place.scheme != "http":
+            # they are told once: what has been told is gone
+            for text in self._complaints:
+                self._warn(text)
         # a store may keep other credentials for other repositories of one registry
         key = (registry, place.scheme, find, insecure)
         session = self._sessions.get(key)
@@ -195,8 +205,10 @@ class Preparation:
             if insecure:
                 self._note(f"trust: {registry} counts as `--insecure`, by `{path}`")
         if registry not in self._folders:
-            given, places = options.cert_dir, certs_d(os.environ)
-            self._folders[registry] = given or folder_for(registry, places, self._note)
+            places = certs_d(os.environ)
+            self._folders[registry] = options.cert_dir or folder_for(
+                registry, places, self._note, self._warn
+            )
         return Trust(verify=not insecure, cert_dir=self._folders[registry]), insecure
 
     def _note(self, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from idpbuilder.image import Descriptor, Digest, InvalidValue, Manifest, parse_document
 from idpbuilder.image.layer import layer_compression, layer_type
@@ -20,9 +20,11 @@ from idpbuilder.image.manifest import (
     OCI_MANIFEST,
     parse_object,
 )
-from idpbuilder.packing import RawLayer
 from idpbuilder.source import Document, SourceImage
 from idpbuilder.source.files import read
+
+if TYPE_CHECKING:
+    from idpbuilder.packing.layer import RawLayer
 
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _OF_THE_BYTES = ("io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/")
@@ -39,10 +41,15 @@ def layers_to_pack(image: SourceImage, *, all_layers: bool) -> dict[Digest, RawL
     Raw ones where the image asks for it; with `all_layers` each that is a tar, packed or not. A
     layer that is not at hand is not among them.
     """
+    layers = packable(image, all_layers=all_layers)
+    at_hand = {digest: one for digest, one in layers.items() if digest in image.blobs}
+    if not at_hand:
+        return {}
+    from idpbuilder.packing.layer import RawLayer
+
     return {
         digest: RawLayer(one.diff_id, image.blobs[digest], one.stored)
-        for digest, one in packable(image, all_layers=all_layers).items()
-        if digest in image.blobs
+        for digest, one in at_hand.items()
     }
 
 

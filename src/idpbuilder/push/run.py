@@ -7,8 +7,8 @@ from contextlib import ExitStack, suppress
 
 from idpbuilder.errors import PushError, PushTimeout
 from idpbuilder.memory import Forgetful, open_memory
-from idpbuilder.packing import Packer
 from idpbuilder.push.events import Reporter
+from idpbuilder.push.late import LatePacker
 from idpbuilder.push.layers import Layers, LayersElsewhere
 from idpbuilder.push.options import PushOptions
 from idpbuilder.push.prepare import Errand, Failed, Preparation, Tools
@@ -41,7 +41,7 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
         stack.callback(kept.close)
         memory = kept if options.memory else Forgetful()
         journal = kept if options.resume else None
-        packer = Packer(options.method, wake=engine.wake, keep=not options.all_layers)
+        packer = LatePacker(options.method, wake=engine.wake, keep=not options.all_layers)
         stack.callback(packer.close)
         tools = Tools(engine, memory, journal, packer, {})
         stack.callback(stop.wakes, None)
