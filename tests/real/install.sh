@@ -6,7 +6,8 @@ set -eu
 parts="docker-registry:docker-registry skopeo:skopeo umoci:umoci buildah:buildah
 openssl:openssl zstd:zstd dockerd:docker.io podman:podman
 docker-credential-pass:golang-docker-credential-helpers pass:pass gpg:gnupg
-nginx:nginx-light tinyproxy:tinyproxy squid:squid microsocks:microsocks"
+nginx:nginx-light tinyproxy:tinyproxy squid:squid microsocks:microsocks
+strace:strace valgrind:valgrind"
 
 missing() {
     for part in $parts; do
