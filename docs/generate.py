@@ -203,7 +203,7 @@ Other variables that are read:
 | `XDG_RUNTIME_DIR`, `XDG_CONFIG_HOME`, `XDG_CACHE_HOME` | where engines' sockets, podman's files and our cache are |
 | `TMPDIR` | where packed layers, exports and standard input are spooled |
 | `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | the usual proxies, in lower case too |
-| `SSL_CERT_FILE`, `SSL_CERT_DIR` | authorities to trust, in place of the system's |
+| `SSL_CERT_FILE`, `SSL_CERT_DIR` | authorities to trust: one of them beside the system's, both in place of them |
 | `CONTAINERS_REGISTRIES_CONF` | podman's registries.conf, of which `insecure` and `credential-helpers` are read |
 """
 

@@ -94,6 +94,8 @@ def test_a_tag_and_a_digest_may_both_be_there() -> None:
         "[::1]:/app",
         "[nonsense.]/app",
         "[127.0.0.1]/app",
+        "[fe80::1%eth0]:5000/app",
+        "[fe80::1%\r\nX-Any: header]/app",
         "https://host.example/app",
         "user@host.example/app",
         "host.example/" + "a" * 250,

@@ -14,6 +14,7 @@ ANY_ADDRESS = "0.0.0.0"
 """Leads to this machine, and does not count as it: what goes there goes by way of a proxy."""
 LOOPBACK = f"subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost,DNS:{REGISTRY_NAME},IP:{ANY_ADDRESS}"
 ELSEWHERE = "subjectAltName=DNS:elsewhere.test"
+_AUTHORITY = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,11 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """One CA, and what it signed; `self_signed` nobody vouches for."""
+    """One CA, and what it signed; `self_signed` nobody vouches for.
+
+    An authority between signed `chain`, which brings that one's certificate along, and `unchained`,
+    which does not.
+    """
 
     ca: Path
     server: KeyPair
@@ -44,6 +49,8 @@ class Certificates:
     wrong_host: KeyPair
     self_signed: KeyPair
     client: KeyPair
+    chain: KeyPair
+    unchained: KeyPair
 
     def client_context(self) -> ssl.SSLContext:
         """For a client that trusts the CA and nothing else."""
@@ -81,6 +88,10 @@ def make_certificates(folder: Path) -> Certificates:
     _self_sign(ca, "/CN=idpbuilder test CA", "ec", *marks)
     self_signed = KeyPair(folder / "self-signed.crt", folder / "self-signed.key")
     _self_sign(self_signed, "/CN=localhost", "ec", LOOPBACK)
+    between = _signed(ca, "between", _AUTHORITY, "serverAuth")
+    unchained = _signed(between, "unchained", LOOPBACK, "serverAuth")
+    chain = KeyPair(folder / "chain.crt", unchained.key)
+    chain.cert.write_bytes(unchained.cert.read_bytes() + between.cert.read_bytes())
     return Certificates(
         ca=ca.cert,
         server=_signed(ca, "server", LOOPBACK, "serverAuth"),
@@ -89,6 +100,8 @@ def make_certificates(folder: Path) -> Certificates:
         wrong_host=_signed(ca, "wrong-host", ELSEWHERE, "serverAuth"),
         self_signed=self_signed,
         client=_signed(ca, "client", "subjectAltName=DNS:client.test", "clientAuth"),
+        chain=chain,
+        unchained=unchained,
     )
 
 

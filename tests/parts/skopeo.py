@@ -16,19 +16,20 @@ class Skopeo:
     program: str
     home: Path
 
-    def run(self, *arguments: str, ca: Path | None = None) -> bytes:
+    def run(self, *arguments: str, ca: Path | None = None, **variables: str) -> bytes:
         """Its stdout; an assertion fails with its stderr where it fails."""
-        variables = {
+        environ = {
             **{k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.home),
             "REGISTRY_AUTH_FILE": str(self.home / "auth.json"),
+            **variables,
         }
         if ca is not None:
-            variables["SSL_CERT_FILE"] = str(ca)
+            environ["SSL_CERT_FILE"] = str(ca)
         done = subprocess.run(
             [self.program, "--insecure-policy", *arguments],
-            env=variables,
+            env=environ,
             capture_output=True,
             timeout=120,
             check=False,

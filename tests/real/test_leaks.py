@@ -6,14 +6,16 @@ The other servers are nginx, which logs the Authorization and the Cookie of each
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import os
 import re
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,7 @@ from tests.parts.registry_auth import BasicAuth, BearerAuth
 from tests.parts.token_service import Access, Granted, TokenService
 from tests.real.command import Command, Done
 from tests.real.conftest import Start
+from tests.transport.scripted import Peer, ScriptedServer
 
 LOGIN = ("--username", USER, "--password", PASSWORD)
 COOKIE = 'add_header Set-Cookie "session=marked; Path=/" always;'
@@ -41,7 +44,8 @@ LINK_LOCAL = "169.254.169.254"
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return write_layout(tmp_path / "image", [ImageSpec(layers=(300_000, 2_000_000))])
+    spec = ImageSpec(layers=(300_000, 2_000_000), name="example.test/leaks/app:v1")
+    return write_layout(tmp_path / "image", [spec])
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,12 @@ def test_a_location_at_a_link_local_address_is_refused(case: Case) -> None:
     assert f"the Location leads to {LINK_LOCAL}, an address of this link alone" in done.err
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "[::1]", "10.1.2.3", LINK_LOCAL])
+INSIDE = ("127.0.0.1", "localhost", "[::1]", "10.1.2.3", LINK_LOCAL)
+SPELT_OTHERWISE = ("2130706433", "0x7f.1", "0177.0.0.1", "127%2e0%2e0%2e1", "loc%61lhost")
+MAPPED = ("[::ffff:127.0.0.1]", "[::ffff:a9fe:a9fe]", "[64:ff9b::7f00:1]")
+
+
+@pytest.mark.parametrize("address", INSIDE + SPELT_OTHERWISE + MAPPED)
 def test_a_registry_elsewhere_sends_nobody_to_this_machine_or_its_network(
     address: str, case: Case, start_distribution: Start, certificates: Certificates
 ) -> None:
@@ -182,6 +191,34 @@ def test_a_registry_elsewhere_sends_nobody_to_this_machine_or_its_network(
             )
     assert inside.seen == []
     assert any(one.authorization for one in front.seen)
+
+
+def test_a_name_that_turns_out_to_be_this_machine_is_asked_for_nothing(
+    case: Case, htpasswd_distribution: Distribution
+) -> None:
+    name, registry, nginx = socket.gethostname(), htpasswd_distribution, need("nginx")
+    try:
+        here = socket.gethostbyname(name)
+    except OSError:
+        pytest.skip("this machine's name has no address")
+    if not ipaddress.ip_address(here).is_loopback or name == "localhost":
+        pytest.skip("this machine's name does not lead to loopback")
+    with (
+        Nginx(registry.url, program=nginx) as inside,
+        Squid(need("squid")) as proxy,
+    ):
+        place = f"http://{name}:{inside.port}"
+        directives = elsewhere(place, "leaks/[^/]+/blobs/uploads")
+        with Nginx(registry.url, directives=directives, program=nginx) as front:
+            host = f"{REGISTRY_NAME}:{front.port}"
+            words = ("--insecure", "--retry-attempts", "3")
+            # only the proxy knows where the registry is; its name says: outside
+            proxies = {"http_proxy": proxy.url, "https_proxy": proxy.url, "no_proxy": name}
+            upper = {key.upper(): value for key, value in proxies.items()}
+            done = case.push(host, *words, **proxies, **upper)
+    assert done.code == 5, done.err
+    assert f"the registry leads to {here}, an address of this machine" in done.err
+    assert inside.seen == []
 
 
 def test_a_location_that_leads_out_of_tls_is_refused(
@@ -472,6 +509,38 @@ def test_a_signed_location_elsewhere_is_not_written(scene: Scene) -> None:
                 registry.host, "--verbose", "--retry-attempts", "0", IDPBUILDER_DEBUG="1"
             )
             assert done.err
+
+
+def test_the_state_of_a_large_upload_is_gone_when_it_is_done(scene: Scene) -> None:
+    # large enough that its session is written down, for the case that we are killed
+    large = write_layout(scene.folder / "large", [ImageSpec(layers=(9_000_000,))])
+    place = f"/v2/{{repo}}/blobs/uploads/{{id}}?_state={scene.marks.state}&n={{state}}"
+    with MemoryRegistry(Manners(location=place)) as registry:
+        done = replace(scene, layout=large).push(registry.host, "--verbose")
+    assert done.code == 0, done.err
+    kept = [path for path in scene.command.home.rglob("*") if path.is_file()]
+    assert kept
+    assert {path.stat().st_mode & 0o077 for path in kept} == {0}
+
+
+def test_what_a_proxy_says_of_the_password_it_was_given_is_not_written(scene: Scene) -> None:
+    mark = scene.marks.password
+
+    def echo(peer: Peer) -> None:
+        head = peer.read_head()
+        said = f"no: me:{mark} or {mark}; {head.decode()}".encode()
+        peer.send(b"HTTP/1.1 418 No\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+
+    with ScriptedServer(echo) as proxy:
+        url = f"http://me:{mark}@{proxy.host}"
+        environ = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "NO_PROXY": "", "no_proxy": ""}
+        for scheme, code in (("http", 5), ("https", 3)):
+            where = ("--registry", f"{scheme}://registry.invalid", "--verbose")
+            done = scene.command(
+                scene.layout.path, *where, "--retry-attempts", "0", IDPBUILDER_DEBUG="1", **environ
+            )
+            assert done.code == code, done.err
+            assert scene.marks.found_in(scene.written(done)) == [], done.err
 
 
 def test_a_place_with_a_password_in_it_is_refused_and_not_repeated(scene: Scene) -> None:

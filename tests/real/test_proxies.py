@@ -6,6 +6,7 @@ and does not count as it, or by a name that only the proxy knows.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 from tests.parts.certificates import ANY_ADDRESS, REGISTRY_NAME, Certificates
 from tests.parts.distribution import PASSWORD, USER, Distribution, DistributionOptions
 from tests.parts.images import ImageSpec, Layout, write_layout
-from tests.parts.listeners import closed_port
+from tests.parts.listeners import ClosesAtOnce, closed_port
+from tests.parts.podman_service import Podman
 from tests.parts.programs import need
 from tests.parts.proxy_server import Microsocks, ProxyServer, Squid, Tinyproxy
 from tests.real.command import Command, Done
@@ -46,9 +48,11 @@ class Case:
         assert SECRET not in done.out + done.err
         return done
 
-    def fails(self, why: str, hint: str, registry: str, **variables: str) -> None:
+    def fails(
+        self, why: str, hint: str, registry: str, *arguments: object, **variables: str
+    ) -> None:
         """The push must fail by the network's fault, with this reason and this hint."""
-        done = self.push(registry, "--retry-attempts", "0", **variables)
+        done = self.push(registry, "--retry-attempts", "0", *arguments, **variables)
         assert done.code == 3, done.err
         error, _, told = done.err.partition("\n\nhint: ")
         assert why in error.rpartition("Error: ")[2]
@@ -131,6 +135,47 @@ def test_a_proxys_password_may_hold_anything(
         assert "TCP_TUNNEL/200" in proxy.log
 
 
+def test_a_proxys_password_need_not_be_escaped_more_than_docker_wants_it(
+    case: Case, tls_distribution: Distribution
+) -> None:
+    host = away(tls_distribution)
+    with Squid(need("squid"), user="me", password="p@s%s:w") as proxy:
+        for login in ("me:p@s%s:w", "me:p%40s%s:w"):
+            done = case.push(host, HTTPS_PROXY=proxy.url_with(login))
+            assert done.code == 0, done.err
+        bare = proxy.url_with("me:p@s%s:w").removeprefix("http://")
+        assert case.push(host, HTTPS_PROXY=f" {bare}/ ").code == 0
+        why = "the address of the proxy in ALL_PROXY cannot be used"
+        case.fails(why, "`%2F` for `/`", host, ALL_PROXY=proxy.url_with("me:p/w"))
+
+
+def test_of_two_proxies_the_one_in_capitals_is_taken(
+    case: Case, tinyproxy: Tinyproxy, tls_distribution: Distribution, distribution: Distribution
+) -> None:
+    nobody = f"http://127.0.0.1:{closed_port()}"
+    host, plain = away(tls_distribution), f"http://{away(distribution)}"
+    done = case.push(host, HTTPS_PROXY=tinyproxy.url, https_proxy=nobody, ALL_PROXY=nobody)
+    assert done.code == 0, done.err
+    done = case.push(plain, HTTP_PROXY=tinyproxy.url, http_proxy=nobody, ALL_PROXY=nobody)
+    assert done.code == 0, done.err
+    why = "the connection to the proxy was refused"
+    case.fails(why, "NO_PROXY", host, HTTPS_PROXY=nobody, https_proxy=tinyproxy.url)
+
+
+def test_a_header_of_a_cgi_request_names_no_proxy(
+    case: Case, tinyproxy: Tinyproxy, distribution: Distribution
+) -> None:
+    registry = f"http://{away(distribution)}"
+    nobody = f"http://127.0.0.1:{closed_port()}"
+    done = case.push(registry, HTTP_PROXY=nobody, REQUEST_METHOD="GET")
+    assert done.code == 0, done.err
+    done = case.push(
+        registry, HTTP_PROXY=nobody, http_proxy=tinyproxy.url, REQUEST_METHOD="GET"
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert registry in tinyproxy.log
+
+
 def test_plain_http_by_a_proxy_with_a_password(case: Case, distribution: Distribution) -> None:
     registry = f"http://{away(distribution)}"
     with Squid(need("squid"), user="me", password=SECRET) as proxy:
@@ -190,6 +235,58 @@ def test_what_a_proxy_does_not_let_through_is_told_apart(
         case.fails(why, "NO_PROXY", away(tls_distribution), HTTPS_PROXY=proxy.url)
 
 
+def test_what_a_proxy_answers_to_plain_http_is_told_apart_from_the_registrys_answers(
+    case: Case, distribution: Distribution, htpasswd_distribution: Distribution
+) -> None:
+    registry, nobody = f"http://{away(distribution)}", f"http://{ANY_ADDRESS}:{closed_port()}"
+    wants, refuses = "the proxy wants a user name and password", "the proxy does not let"
+    cannot = "the proxy could not make a connection"
+    with Tinyproxy(need("tinyproxy"), user="me", password=SECRET) as proxy:
+        wrong = proxy.url_with(f"me:not-{SECRET}")
+        case.fails(f"{wants}, or does not take", PROXY_HINT, registry, HTTP_PROXY=wrong)
+        case.fails(wants, PROXY_HINT, registry, HTTP_PROXY=proxy.url_with(""))
+        case.fails(f"{cannot} (500)", "NO_PROXY", nobody, HTTP_PROXY=proxy.url)
+    with Tinyproxy(need("tinyproxy"), refused=r"0\.0\.0\.0") as proxy:
+        case.fails(f"{refuses} the connection through (403)", "", registry, HTTP_PROXY=proxy.url)
+    with Squid(need("squid")) as proxy:
+        case.fails(f"{cannot} (503)", "NO_PROXY", nobody, HTTP_PROXY=proxy.url)
+        case.fails(f"{cannot} (50", "NO_PROXY", "http://nowhere.invalid", HTTP_PROXY=proxy.url)
+        # what the registry itself refuses stays its own
+        closed = f"http://{away(htpasswd_distribution)}"
+        done = case.push(closed, HTTP_PROXY=proxy.url)
+        assert done.code == 2
+        assert f"not signed in to {away(htpasswd_distribution)}" in done.err
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+def test_a_proxy_that_hangs_up_is_told_apart(scheme: str, case: Case) -> None:
+    with ClosesAtOnce() as server:
+        proxy = f"{scheme}://me:{SECRET}@{server.host}"
+        case.fails("the proxy", "PROXY", "registry.invalid", HTTPS_PROXY=proxy)
+
+
+def test_what_is_no_proxy_is_told_apart(case: Case, distribution: Distribution) -> None:
+    # a registry is none: it takes the host it is asked to connect to for a path
+    proxy = f"http://{distribution.host}"
+    case.fails("the proxy does not let", "PROXY", "registry.invalid", HTTPS_PROXY=proxy)
+    case.fails("TLS with the proxy: the other side does not speak TLS", "PROXY",
+               "registry.invalid", HTTPS_PROXY=f"https://{distribution.host}")  # fmt: skip
+
+
+def test_an_engines_socket_is_reached_without_a_proxy(
+    case: Case, distribution: Distribution
+) -> None:
+    if os.geteuid():
+        pytest.skip("an engine of one's own takes root")
+    nobody = f"http://127.0.0.1:{closed_port()}"
+    proxies = {variable: nobody for variable in VARIABLES if variable.lower() != "no_proxy"}
+    name = f"{distribution.host}/proxied/built:v1"
+    with Podman(program=need("podman")) as engine:
+        engine.build(name, files={"one": b"1"})
+        done = case.command(name, CONTAINER_HOST=engine.host, DOCKER_HOST=engine.host, **proxies)
+    assert done.code == 0, done.err
+
+
 def test_what_a_proxy_cannot_reach_is_told_apart(case: Case) -> None:
     nobody = f"{ANY_ADDRESS}:{closed_port()}"
     why = "the proxy could not make a connection"
@@ -206,7 +303,7 @@ def test_a_proxy_that_is_not_there_is_told_apart(case: Case) -> None:
     proxy = f"http://me:{SECRET}@proxy.invalid"
     why = "the name of the proxy has no address"
     case.fails(why, "NO_PROXY", "registry.invalid", HTTPS_PROXY=proxy)
-    why = "the address of the proxy cannot be used"
+    why = "the address of the proxy in HTTPS_PROXY cannot be used"
     case.fails(why, PROXY_HINT, "registry.invalid", HTTPS_PROXY=f"ftp://me:{SECRET}@proxy.test")
 
 

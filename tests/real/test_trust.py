@@ -52,12 +52,12 @@ class Case:
         assert done.code == 0, done.err
         return done.err
 
-    def skopeo_pushes(self, host: str) -> bool:
+    def skopeo_pushes(self, host: str, **variables: str) -> bool:
         """Whether skopeo can push there by the settings of the same home."""
         skopeo = Skopeo(self.skopeo.program, self.command.home)
         place = f"docker://{host}/trust/skopeo:v1"
         try:
-            skopeo.run("copy", "-q", f"oci:{self.layout.path}", place)
+            skopeo.run("copy", "-q", f"oci:{self.layout.path}", place, **variables)
         except AssertionError:
             return False
         return True
@@ -125,8 +125,11 @@ def test_each_bad_certificate_has_its_own_message_and_the_same_ways_out(
     pair: KeyPair = getattr(certificates, kind)
     variables = {} if kind == "server" else {"SSL_CERT_FILE": str(certificates.ca)}
     with Nginx(distribution.url, tls=pair, program=need("nginx")) as front:
-        why = f"the certificate is not trusted: {reason}"
         for host in (front.host, f"localhost:{front.port}"):
+            told = reason
+            if kind == "wrong_host" and host == front.host:
+                told = "it is for another address"
+            why = f"the certificate is not trusted: {told}"
             hint = case.fails(why, host, **variables)
             for way in ("install the CA", "SSL_CERT_FILE", "--cert-dir", "certs.d", "--insecure"):
                 assert way in hint
@@ -140,6 +143,17 @@ def test_a_certificate_that_cannot_be_verified_is_not_tried_again(case: Case, fr
     assert "retry" not in done.err
 
 
+def test_an_authority_between_must_be_shown(
+    case: Case, distribution: Distribution, certificates: Certificates
+) -> None:
+    system = {"SSL_CERT_FILE": str(certificates.ca)}
+    nginx = need("nginx")
+    with Nginx(distribution.url, tls=certificates.unchained, program=nginx) as front:
+        case.fails("it was signed by an unknown authority", front.host, **system)
+    with Nginx(distribution.url, tls=certificates.chain, program=nginx) as front:
+        case.works(front.host, **system)
+
+
 def test_old_tls_is_not_spoken(
     case: Case, distribution: Distribution, certificates: Certificates
 ) -> None:
@@ -151,27 +165,86 @@ def test_old_tls_is_not_spoken(
 # -- where CAs come from
 
 
-def test_the_systems_cas_by_variables(
-    case: Case, front: Nginx, certificates: Certificates, tmp_path: Path
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Files and folders for SSL_CERT_FILE and SSL_CERT_DIR; `other` is of an authority that signed
+    nothing here.
+    """
+
+    ca: Path
+    other: Path
+    hashed: Path
+    unhashed: Path
+    mixed: Path
+
+
+@pytest.fixture
+def named(certificates: Certificates, tmp_path: Path) -> Variables:
+    for name in ("hashed", "unhashed"):
+        (tmp_path / name).mkdir()
+        shutil.copy(certificates.ca, tmp_path / name / "corporate.pem")
+    words = ["openssl", "rehash", str(tmp_path / "hashed")]
+    subprocess.run(words, check=True, capture_output=True)
+    mixed = tmp_path / "mixed.pem"
+    broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    mixed.write_bytes(broken + certificates.ca.read_bytes().replace(b"\n", b"\r\n") + broken)
+    other = certificates.self_signed.cert
+    return Variables(certificates.ca, other, tmp_path / "hashed", tmp_path / "unhashed", mixed)
+
+
+@pytest.mark.parametrize(
+    ("variables", "works"),
+    [
+        ({"SSL_CERT_FILE": "ca"}, True),
+        ({"SSL_CERT_FILE": "mixed"}, True),
+        ({"SSL_CERT_DIR": "hashed"}, True),
+        ({"SSL_CERT_DIR": "unhashed"}, True),
+        ({"SSL_CERT_FILE": "other", "SSL_CERT_DIR": "unhashed"}, True),
+        ({"SSL_CERT_FILE": "missing", "SSL_CERT_DIR": "unhashed"}, True),
+        ({"SSL_CERT_FILE": "ca", "SSL_CERT_DIR": "missing"}, True),
+        ({"SSL_CERT_FILE": "other"}, False),
+        ({"SSL_CERT_FILE": "missing"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_the_variables_mean_what_skopeo_takes_them_for(
+    variables: dict[str, str], works: bool, case: Case, front: Nginx, named: Variables
 ) -> None:
-    hashed = tmp_path / "hashed"
-    hashed.mkdir()
-    shutil.copy(certificates.ca, hashed / "ca.pem")
-    subprocess.run(["openssl", "rehash", str(hashed)], check=True, capture_output=True)
-    case.works(front.host, SSL_CERT_FILE=str(certificates.ca))
-    case.works(front.host, SSL_CERT_DIR=str(hashed))
+    environ = {
+        variable: str(getattr(named, name, "/no/such")) for variable, name in variables.items()
+    }
+    assert case.skopeo_pushes(front.host, **environ) == works
+    assert (case.push(front.host, **environ).code == 0) == works
 
 
-def test_a_bundle_that_cannot_be_used_is_named(case: Case, front: Nginx, tmp_path: Path) -> None:
-    junk = tmp_path / "junk.pem"
+def test_a_bundle_that_cannot_be_used_is_told_and_stops_nothing(
+    case: Case,
+    front: Nginx,
+    distribution: Distribution,
+    certificates: Certificates,
+    tmp_path: Path,
+) -> None:
+    junk, der = tmp_path / "junk.pem", tmp_path / "ca.der"
     junk.write_text("junk")
-    for named, why in (
-        ("/no/such", "`/no/such` cannot be read: No such file"),
-        (str(tmp_path), f"`{tmp_path}` cannot be read: Is a directory"),
-        (str(junk), f"`{junk}` cannot be read: it holds no certificate in PEM form"),
+    words = ("openssl", "x509", "-in", certificates.ca, "-outform", "der", "-out", der)
+    subprocess.run(words, check=True, capture_output=True)
+    folder = {"ca_crt": certificates.ca}
+    for path, why in (
+        ("/no/such", "No such file or directory"),
+        (str(tmp_path), "Is a directory"),
+        ("/dev/zero", "it is no regular file"),
+        (str(junk), "it holds no certificate in PEM form"),
+        (str(der), "it holds no certificate in PEM form"),
     ):
-        hint = case.fails(why, front.host, SSL_CERT_FILE=named)
-        assert "SSL_CERT_FILE" in hint
+        warning = f"Warning: SSL_CERT_FILE counts for nothing: `{path}` cannot be read: {why}"
+        # a registry without TLS, and one whose authority is named elsewhere
+        assert warning in case.works(distribution.host, SSL_CERT_FILE=path)
+        done = case.push(front.host, SSL_CERT_FILE=path)
+        assert (done.code, warning in done.err) == (3, True)
+        assert "SSL_CERT_FILE" in done.err.partition("hint: ")[2]
+    case.certs_d(front.host, **folder)
+    case.works(front.host, SSL_CERT_FILE="/no/such")
 
 
 @pytest.mark.parametrize("under", [f"{CONFIG}/certs.d", ".config/docker/certs.d"])
@@ -196,6 +269,28 @@ def test_skopeo_reads_the_same_certs_d(
     case.certs_d(careful_front.host, ca_crt=certificates.ca, me_cert=client.cert, me_key=client.key)
     assert case.skopeo_pushes(careful_front.host)
     case.works(careful_front.host)
+
+
+def test_a_ca_of_a_folder_that_is_none_is_told_and_does_not_spoil_the_others(
+    case: Case, front: Nginx, certificates: Certificates, tmp_path: Path
+) -> None:
+    junk = tmp_path / "junk"
+    junk.write_text("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+    folder = case.certs_d(front.host, a_crt=junk, b_crt=certificates.ca)
+    (folder / "c.crt").symlink_to("/no/such")
+    told = case.works(front.host)
+    for name in ("a.crt", "c.crt"):
+        assert f"Warning: a CA counts for nothing: `{folder}/{name}` cannot be read" in told
+    (folder / "c.crt").unlink()
+    assert case.skopeo_pushes(front.host)
+
+
+def test_a_folder_of_certs_d_that_is_empty_hides_no_other(
+    case: Case, front: Nginx, certificates: Certificates
+) -> None:
+    case.certs_d(front.host)
+    folder = case.certs_d(front.host, under=".docker/certs.d", ca_crt=certificates.ca)
+    assert f"are taken from `{folder}`" in case.works(front.host)
 
 
 def test_the_cas_of_a_folder_come_on_top_of_the_systems(
@@ -255,6 +350,31 @@ def test_a_registry_that_ends_the_handshake_without_a_client_certificate(
     assert done.code == 0, done.err
 
 
+def test_a_key_with_a_passphrase_is_told(
+    case: Case, careful_front: Nginx, certificates: Certificates, tmp_path: Path
+) -> None:
+    client, key = certificates.client, tmp_path / "locked.key"
+    words = ("openssl", "pkcs8", "-topk8", "-passout", "pass:secret", "-in", client.key)
+    subprocess.run([*words, "-out", key], check=True, capture_output=True)
+    host = careful_front.host
+    folder = case.certs_d(host, ca_crt=certificates.ca, me_cert=client.cert, me_key=key)
+    why = f"`{folder}/me.key` cannot be read: it has a passphrase, and nobody is asked"
+    assert "--cert-dir" in case.fails(why, host)
+    assert not case.skopeo_pushes(host)
+    done = case.push(host, "--cert-dir", folder)
+    assert (done.code, why in done.err) == (1, True)
+
+
+def test_of_several_client_certificates_the_first_is_shown(
+    case: Case, careful_front: Nginx, certificates: Certificates
+) -> None:
+    client, other = certificates.client, certificates.self_signed
+    pairs = {"a_cert": client.cert, "a_key": client.key, "b_cert": other.cert, "b_key": other.key}
+    folder = case.certs_d(careful_front.host, ca_crt=certificates.ca, **pairs)
+    told = case.works(careful_front.host)
+    assert f"trust: of 2 client certificates in `{folder}` `a.cert` is shown" in told
+
+
 @pytest.mark.parametrize(("half", "other"), [("cert", "key"), ("key", "cert")])
 def test_half_of_a_pair_is_told(
     half: str, other: str, case: Case, front: Nginx, certificates: Certificates
@@ -287,6 +407,45 @@ def test_podmans_insecure_registries_take_any_certificate(
         case.write(f"{CONFIG}/registries.conf.d/own.conf", text)
         case.works(front.host)
         assert case.skopeo_pushes(front.host)
+
+
+HOST = '[[registry]]\nlocation = "HOST"\n'
+FORMS = {
+    "location": (f"{HOST}insecure = true", True),
+    "without its port": ('[[registry]]\nlocation = "127.0.0.1"\ninsecure = true', True),
+    "another port": ('[[registry]]\nlocation = "127.0.0.1:1"\ninsecure = true', False),
+    "repository": ('[[registry]]\nlocation = "HOST/trust"\ninsecure = true', True),
+    "other repository": ('[[registry]]\nlocation = "HOST/tru"\ninsecure = true', False),
+    "wildcard": ('[[registry]]\nprefix = "*.0.0.1"\ninsecure = true', True),
+    "wildcard with a port": ('[[registry]]\nprefix = "*.0.0.1:1"\ninsecure = true', False),
+    "more specific": (
+        f'[[registry]]\nprefix = "*.0.0.1"\ninsecure = true\n{HOST}',
+        False,
+    ),
+    "behind a prefix": (
+        '[[registry]]\nprefix = "a.test"\nlocation = "HOST"\ninsecure = true',
+        False,
+    ),
+    "prefix alone": ('[[registry]]\nprefix = "HOST"\ninsecure = true', False),
+    "with a scheme": ('[[registry]]\nlocation = "https://HOST"\ninsecure = true', False),
+    "both": (f"{HOST}insecure = true\n{HOST}insecure = false", False),
+    "mirror": (
+        f'{HOST}[[registry.mirror]]\nlocation = "a.test"\ninsecure = true',
+        False,
+    ),
+    "older": ('[registries.insecure]\nregistries = ["HOST"]', True),
+    "broken": ('[[registry]\nlocation = "HOST"\ninsecure = true', False),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_registries_conf_means_what_skopeo_takes_it_for(
+    form: str, case: Case, front: Nginx
+) -> None:
+    text, insecure = FORMS[form]
+    case.write(f"{CONFIG}/registries.conf", text.replace("HOST", front.host))
+    assert case.skopeo_pushes(front.host) == insecure
+    assert (case.push(front.host).code == 0) == insecure
 
 
 def test_an_insecure_repository_is_no_other(case: Case, front: Nginx) -> None:
@@ -322,7 +481,7 @@ def test_plain_http_away_from_this_machine_takes_an_insecure_registry(
     user = ("--username", USER, "--password", PASSWORD)
     hint = case.fails("the other side does not speak TLS", host, *user)
     assert "--insecure" in hint
-    case.write(f"{CONFIG}/registries.conf", f'[[registry]]\nprefix = "{host}"\ninsecure = true\n')
+    case.write(f"{CONFIG}/registries.conf", f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
     told = case.works(host, *user)
     assert "going on over plain HTTP" in told
 
@@ -344,5 +503,23 @@ def test_settings_that_cannot_be_used_are_noted_and_make_nothing_insecure(
 ) -> None:
     path = case.write(place, content)
     told = case.works(front.host, SSL_CERT_FILE=str(certificates.ca))
-    assert f"trust: `{path}` is passed over: " in told
+    assert f"Warning: `{path}` counts as empty: " in told
     case.fails("unknown authority", front.host)
+
+
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        (f"{CONFIG}/registries.conf", '[[registry]]\nlocation = "HOST"\ninsecure = true'),
+        (".docker/daemon.json", '{"insecure-registries": ["HOST"]}'),
+    ],
+)
+def test_settings_that_others_may_write_make_nothing_insecure(
+    place: str, content: str, case: Case, front: Nginx
+) -> None:
+    path = case.write(place, content.replace("HOST", front.host))
+    case.works(front.host)
+    path.chmod(0o664)
+    done = case.push(front.host)
+    assert done.code == 3
+    assert f"Warning: `{path}` counts as empty: its mode 0664 lets others write to it" in done.err

@@ -65,6 +65,10 @@ def test_a_location_that_leaves_tls_for_another_host_is_refused_unless_insecure(
         ("[fd00::1]", "an address inside this network"),
         ("localhost", "an address of this machine"),
         ("0x7f.1", "an address of this machine"),
+        ("127%2e0%2e0%2e1", "an address of this machine"),
+        ("loc%61lhost", "an address of this machine"),
+        ("[::ffff:127.0.0.1]", "an address of this machine"),
+        ("[64:ff9b::169.254.169.254]", "an address of this link alone"),
     ],
 )
 def test_a_registry_outside_never_leads_into_this_network(host: str, why: str) -> None:
@@ -87,6 +91,16 @@ def test_a_registry_on_this_machine_may_lead_to_another_port_of_it() -> None:
 def test_a_registry_inside_this_network_may_lead_to_its_neighbour() -> None:
     inside = Endpoint("http", "10.0.0.5:5000")
     assert inside.resolve("http://10.0.0.5:5000/v2/", "http://10.0.0.6/u") == "http://10.0.0.6/u"
+
+
+def test_where_a_registry_is_says_its_address_where_that_is_known() -> None:
+    location = "https://10.0.0.7/u"
+    assert ENDPOINT.resolve(ASKED, location, peer="10.0.0.6") == location
+    with pytest.raises(InvalidValue, match="an address inside this network"):
+        ENDPOINT.resolve(ASKED, location, peer="8.8.8.8")
+    # to itself it may always lead
+    own = "https://registry.example.com:8443/u"
+    assert ENDPOINT.resolve(ASKED, own, peer="127.0.0.1") == own
 
 
 @pytest.mark.parametrize(

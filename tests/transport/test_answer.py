@@ -21,6 +21,11 @@ def test_a_status_without_a_reason_is_read() -> None:
     assert answer(b"HTTP/1.1 404").status == 404
 
 
+def test_a_status_that_is_not_of_three_digits_is_none() -> None:
+    for code in (b"20", b"2000", b"9" * 5000):
+        assert answer(b"HTTP/1.1 " + code + b" OK").status == 0
+
+
 def test_interim_answers_are_forgotten() -> None:
     interim = (b"HTTP/1.1 103 Early Hints", b"Link: x", b"")
     found = answer(*interim, *interim)

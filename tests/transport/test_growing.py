@@ -110,6 +110,38 @@ def test_a_growing_body_is_sent_in_chunks_as_it_grows(make_engine: MakeEngine) -
     assert content == body.data
 
 
+def test_a_wake_beside_the_answer_that_ends_a_growing_body_is_no_trouble(
+    make_engine: MakeEngine,
+) -> None:
+    answered, seen = threading.Event(), threading.Event()
+
+    def play(peer: Peer) -> None:
+        peer.read_head()
+        seen.wait(10)
+        peer.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        peer.connection.shutdown(socket.SHUT_WR)
+        answered.set()
+        peer.wait_for_the_end()
+
+    engine, body = make_engine(), Growing()
+    with ScriptedServer(play) as server:
+        body.data = b"one"
+        ticket = engine.submit(Request("PATCH", f"{server.url}/", body=body))
+        while engine.sent(ticket) < 3:
+            engine.poll(0.01)
+        # starved by now, and asked again in the very turn in which the answer is read
+        assert engine.poll(0.02) == []
+        seen.set()
+        assert answered.wait(10)
+        body.data += b"two"
+        engine.wake()
+        done: list[Completion] = []
+        while not done:
+            done = engine.poll(1.0)
+    assert done[0].response is not None
+    assert (done[0].response.status, done[0].body_complete) == (503, False)
+
+
 def test_an_answer_before_a_growing_body_has_ended_is_not_a_whole_body(
     make_engine: MakeEngine,
 ) -> None:

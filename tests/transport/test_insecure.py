@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ class Machine:
         self.folder = folder
         self.environ = {"HOME": str(folder / "home")}
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.names: dict[str, list[str]] = {}
 
     def write(self, place: str, content: str | bytes) -> str:
@@ -34,6 +36,7 @@ class Machine:
         found = InsecureRegistries(
             self.environ,
             self.notes.append,
+            self.warnings.append,
             system=str(self.folder / "etc"),
             resolve=lambda host: self.names.get(host, []),
         )
@@ -56,14 +59,26 @@ def table(location: str, insecure: str = "true", key: str = "location") -> str:
 
 def test_where_there_are_no_files_nothing_is_insecure(machine: Machine) -> None:
     assert machine.said_by("registry.test") is None
-    machine.environ.clear()
+    assert machine.notes == machine.warnings == []
+
+
+def test_where_there_is_no_variable_the_system_knows_the_home(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = machine.write(USER_CONF, table("registry.test"))
+    home = machine.environ.pop("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda _uid: SimpleNamespace(pw_dir=home))
+    assert machine.said_by("registry.test") == path
+
+    def nobody(_uid: int) -> object:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
     assert machine.said_by("registry.test") is None
-    assert machine.notes == []
 
 
-@pytest.mark.parametrize("key", ["location", "prefix"])
-def test_podmans_file_names_a_registry(machine: Machine, key: str) -> None:
-    path = machine.write(USER_CONF, table("registry.test:5000", key=key))
+def test_podmans_file_names_a_registry(machine: Machine) -> None:
+    path = machine.write(USER_CONF, table("registry.test:5000"))
     assert machine.said_by("registry.test:5000") == path
     assert machine.said_by("registry.test") is None
     assert machine.said_by("registry.test:500") is None
@@ -90,21 +105,33 @@ def test_the_most_specific_prefix_decides(machine: Machine) -> None:
         ("*.a.test", "x.y.a.test:5000", True),
         ("*.a.test", "a.test", False),
         ("*.a.test", "xa.test", False),
-        ("*.a.test:5000", "x.a.test:5000", True),
-        ("*.a.test:5000", "x.a.test", False),
-        ("*.a.test/team", "x.a.test", True),
-        ("*.a.test/tea", "x.a.test", False),
-        # podman means it, by a slip of which its source says that nobody should rely on it
-        ("a.test", "a.test:5000", False),
+        # podman takes neither a port nor a path after a wildcard
+        ("*.a.test:5000", "x.a.test:5000", False),
+        ("*.a.test/team", "x.a.test", False),
+        ("a.test", "a.test:5000", True),
+        ("a.test", "a.test.evil", False),
         ("a.test/team/app", "a.test", True),
+        ("a.test/team/app", "a.test:5000", False),
         ("a.test/", "a.test", True),
     ],
 )
 def test_a_prefix_means_hosts_ports_and_repositories(
     machine: Machine, prefix: str, registry: str, means: bool
 ) -> None:
-    path = machine.write(USER_CONF, table(prefix, key="prefix"))
+    text = f'[[registry]]\nprefix = "{prefix}"\nlocation = "b.test"\ninsecure = true\n'
+    path = machine.write(USER_CONF, text)
     assert machine.said_by(registry) == (path if means else None)
+
+
+def test_of_prefixes_of_one_length_the_first_by_its_letters_decides(machine: Machine) -> None:
+    path = machine.write(USER_CONF, table("x.a.test", "false") + table("*.a.test", key="prefix"))
+    assert machine.said_by("x.a.test") == path
+
+
+@pytest.mark.parametrize("order", [("true", "false"), ("false", "true")])
+def test_what_a_file_calls_both_is_not_insecure(machine: Machine, order: tuple[str, str]) -> None:
+    machine.write(USER_CONF, "".join(table("a.test", insecure) for insecure in order))
+    assert machine.said_by("a.test") is None
 
 
 def test_podmans_older_form_is_read(machine: Machine) -> None:
@@ -118,15 +145,32 @@ def test_the_users_file_takes_the_place_of_the_systems(machine: Machine) -> None
     own = machine.write(USER_CONF, table("b.test"))
     assert machine.said_by("a.test") is None
     assert machine.said_by("b.test") == own
-    machine.environ["CONTAINERS_REGISTRIES_CONF"] = machine.write("named", table("c.test"))
-    assert machine.said_by("b.test") is None
-    assert machine.said_by("c.test") == f"{machine.folder}/named"
+    named = machine.write("named", table("c.test"))
+    for variable in ("REGISTRIES_CONFIG_PATH", "CONTAINERS_REGISTRIES_CONF"):
+        machine.environ[variable] = named
+        assert machine.said_by("b.test") is None
+        assert machine.said_by("c.test") == named
+        machine.environ[variable] = "/dev/null"
+        assert machine.said_by("b.test") is None
+
+
+def test_who_has_a_main_file_has_put_aside_all_of_the_systems(machine: Machine) -> None:
+    path = machine.write("etc/containers/registries.conf.d/a.conf", table("a.test"))
+    assert machine.said_by("a.test") == path
+    own = machine.write("home/.config/containers/registries.conf.d/b.conf", table("b.test"))
+    assert machine.said_by("a.test") == path
+    machine.write(USER_CONF, "")
+    assert machine.said_by("a.test") is None
+    assert machine.said_by("b.test") == own
+    # a file that is named for the occasion has not
+    machine.environ["CONTAINERS_REGISTRIES_CONF"] = machine.write("named", "")
+    assert machine.said_by("a.test") == path
 
 
 def test_files_beside_the_main_one_are_read_in_order_and_the_last_word_counts(
     machine: Machine,
 ) -> None:
-    machine.write(USER_CONF, table("a.test"))
+    machine.write(SYSTEM_CONF, table("a.test"))
     machine.write("etc/containers/registries.conf.d/10-a.conf", table("a.test", "false"))
     assert machine.said_by("a.test") is None
     last = machine.write("etc/containers/registries.conf.d/20-a.conf", table("a.test"))
@@ -189,7 +233,8 @@ def test_either_engines_word_is_enough(machine: Machine) -> None:
         ("[registries]\ninsecure = ['a.test']", "another type"),
         ("[registries.insecure]\nregistries = 'a.test'", "another type"),
         ("[registries.insecure]\nregistries = [1]", "another type"),
-        (table("a.test") + "#" * LIMIT, "larger than"),
+        (table("a.test", key="prefix"), "a registry in it has no location"),
+        (table("a.test") + "#" * LIMIT, "it has more than"),
     ],
 )
 def test_a_file_of_podmans_that_cannot_be_used_is_told_and_counts_as_empty(
@@ -201,8 +246,9 @@ def test_a_file_of_podmans_that_cannot_be_used_is_told_and_counts_as_empty(
     )  # fmt: skip
     assert machine.said_by("a.test") is None
     assert machine.said_by("b.test") == other
-    assert machine.notes[0].startswith(f"trust: `{path}` is passed over: ")
-    assert reason in machine.notes[0]
+    assert machine.warnings[0].startswith(f"`{path}` counts as empty: ")
+    assert reason in machine.warnings[0]
+    assert machine.notes == []
 
 
 @pytest.mark.parametrize(
@@ -215,7 +261,7 @@ def test_a_file_of_podmans_that_cannot_be_used_is_told_and_counts_as_empty(
         ('{"insecure-registries": "a.test"}', "another type"),
         ('{"insecure-registries": ["a.test", 5]}', "another type"),
         ('{"insecure-registries": {"a.test": true}}', "another type"),
-        (b" " * LIMIT + b"{}", "larger than"),
+        (b" " * LIMIT + b"{}", "it has more than"),
     ],
 )
 def test_a_file_of_dockers_that_cannot_be_used_is_told_and_counts_as_empty(
@@ -223,26 +269,51 @@ def test_a_file_of_dockers_that_cannot_be_used_is_told_and_counts_as_empty(
 ) -> None:
     path = machine.write(DAEMON, content)
     assert machine.said_by("a.test") is None
-    (note,) = machine.notes
-    assert note.startswith(f"trust: `{path}` is passed over: ")
-    assert reason in note
+    (warning,) = machine.warnings
+    assert warning.startswith(f"`{path}` counts as empty: ")
+    assert reason in warning
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"insecure-registries": null}'])
 def test_a_file_of_dockers_that_says_nothing_is_no_matter(machine: Machine, content: str) -> None:
     machine.write(DAEMON, content)
     assert machine.said_by("a.test") is None
-    assert machine.notes == []
+    assert machine.notes == machine.warnings == []
 
 
-def test_a_file_that_everybody_may_write_counts_as_empty(machine: Machine) -> None:
+@pytest.mark.parametrize("mode", [0o666, 0o664, 0o646])
+def test_a_file_that_others_may_write_counts_as_empty(machine: Machine, mode: int) -> None:
     for place, content in (
         (USER_CONF, table("a.test")),
         (DAEMON, '{"insecure-registries": ["a.test"]}'),
     ):
+        os.chmod(machine.write(place, content), mode)
+    assert machine.said_by("a.test") is None
+    reason = f"its mode {mode:04o} lets others write to it"
+    assert [warning.rpartition(": ")[2] for warning in machine.warnings] == [reason] * 2
+
+
+def test_a_file_that_others_may_write_is_no_matter_where_it_makes_nothing_insecure(
+    machine: Machine,
+) -> None:
+    for place, content in ((USER_CONF, 'short-name-mode = "enforcing"'), (DAEMON, "{}")):
         os.chmod(machine.write(place, content), 0o666)
     assert machine.said_by("a.test") is None
-    assert [note.rpartition(": ")[2] for note in machine.notes] == ["everybody may write to it"] * 2
+    assert machine.warnings == []
+
+
+def test_a_file_that_may_not_be_read_is_noted_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # root may read everything
+    def refuse(_path: str, _flags: int) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    path = machine.write(DAEMON, '{"insecure-registries": ["a.test"]}')
+    monkeypatch.setattr(insecure, "_without_waiting", refuse)
+    assert machine.said_by("a.test") is None
+    assert f"trust: `{path}` is passed over: Permission denied" in machine.notes
+    assert machine.warnings == []
 
 
 def test_what_is_no_file_is_neither_read_nor_waited_for(machine: Machine) -> None:
@@ -252,27 +323,27 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(machine: Machine) -> Non
     os.mkfifo(pipe)
     machine.environ["CONTAINERS_REGISTRIES_CONF"] = "/dev/zero"
     assert machine.said_by("a.test") is None
-    assert [note.rpartition(": ")[2] for note in machine.notes] == [
-        "it is no regular file",
-        "Is a directory",
-        "it is no regular file",
-    ]
+    assert [note.rpartition(": ")[2] for note in machine.notes] == ["Is a directory"]
+    assert machine.warnings == [f"`{pipe}` counts as empty: it is no regular file"]
 
 
 def test_a_named_file_that_is_missing_is_told(machine: Machine) -> None:
     machine.environ["CONTAINERS_REGISTRIES_CONF"] = "/no/such"
     assert machine.said_by("a.test") is None
-    assert machine.notes == ["trust: `/no/such` is passed over: there is no such file"]
+    assert machine.warnings == ["`/no/such` counts as empty: there is no such file"]
 
 
 def test_the_files_are_read_once(machine: Machine) -> None:
     machine.write(DAEMON, "{")
     found = InsecureRegistries(
-        machine.environ, machine.notes.append, system=str(machine.folder / "etc")
+        machine.environ,
+        machine.notes.append,
+        machine.warnings.append,
+        system=str(machine.folder / "etc"),
     )
     for _ in range(3):
         assert found.said_by("a.test", "app") is None
-    assert len(machine.notes) == 1
+    assert len(machine.warnings) == 1
 
 
 def test_a_resolver_that_does_not_answer_is_not_waited_for(

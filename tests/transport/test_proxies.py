@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,8 @@ from idpbuilder.transport.curl import CurlEngine
 from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.wire import BytesBody, Completion, FailureKind, Request, Trust
 from tests.parts.certificates import Certificates
-from tests.parts.listeners import closed_port
-from tests.transport.conftest import Finish
+from tests.parts.listeners import ClosesAtOnce, NeverAnswers, closed_port
+from tests.transport.conftest import Finish, MakeEngine
 from tests.transport.scripted import OK, Peer, Received, ScriptedServer, answering, saying
 
 
@@ -125,7 +126,8 @@ def test_a_proxy_that_refuses_is_told(
             b"HTTP/1.1 302 No\r\nContent-Length: 0\r\n\r\n",
             "the proxy does not let the connection through (302)",
         ),
-        (b"", "the proxy does not let the connection through"),
+        (b"", "the proxy closed the connection"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "what answers is no proxy"),
     ],
 )
 def test_what_may_pass_at_a_proxy_is_told_apart(
@@ -141,14 +143,151 @@ def test_what_may_pass_at_a_proxy_is_told_apart(
     assert failure(done, FailureKind.PROXY) == message
 
 
-def test_a_proxys_407_to_plain_http_is_no_answer_of_the_registrys(
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4a", "socks5"])
+def test_a_proxy_that_does_not_answer_is_told_apart(
+    make_engine: MakeEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    engine = make_engine(connect_seconds=0.3)
+    with NeverAnswers() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://{proxy.host}")
+        (done,) = finish(engine, Request("GET", "https://registry.invalid/v2/"))
+    if scheme.startswith("socks"):
+        # libcurl does not say how far that had come
+        assert "by way of the proxy" in failure(done, FailureKind.STALLED)
+    else:
+        message = failure(done, FailureKind.PROXY)
+        assert message == "the proxy made no connection within 0.3 s"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks4a", "socks5"])
+def test_a_proxy_that_hangs_up_is_told_apart(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    with ClosesAtOnce() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://{proxy.host}")
+        (done,) = finish(engine, Request("GET", "https://registry.invalid/v2/"))
+    assert done.failure is not None
+    assert done.failure.kind in (FailureKind.PROXY, FailureKind.PROXY_REFUSED)
+
+
+def test_what_breaks_without_a_tunnel_is_told_to_have_come_by_way_of_the_proxy(
     engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    for answer, kind in ((b"", FailureKind.BROKEN), (b"rubbish\r\n\r\n", FailureKind.PROTOCOL)):
+        with ScriptedServer(saying(answer)) as server:
+            monkeypatch.setenv("http_proxy", server.url)
+            (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
+        assert "by way of the proxy" in failure(done, kind)
+
+
+UNAUTHORIZED = "the proxy wants a user name and password, or does not take the ones it got"
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "kind", "message"),
+    [
+        (407, b"Proxy-Authenticate: Basic", FailureKind.PROXY_REFUSED, f"{UNAUTHORIZED} (407)"),
+        # tinyproxy's answer to a wrong password
+        (401, b"Server: tinyproxy/1.11.1", FailureKind.PROXY_REFUSED, f"{UNAUTHORIZED} (401)"),
+        (
+            403,
+            b"Server: squid/5.7",
+            FailureKind.PROXY_REFUSED,
+            "the proxy does not let the connection through (403)",
+        ),
+        (
+            503,
+            b"X-Squid-Error: ERR_CONNECT_FAIL 111",
+            FailureKind.PROXY,
+            "the proxy could not make a connection (503)",
+        ),
+        (
+            504,
+            b"Proxy-Status: edge; error=connection_timeout",
+            FailureKind.PROXY,
+            "the proxy could not make a connection (504)",
+        ),
+    ],
+)
+def test_what_a_proxy_answers_to_plain_http_is_no_answer_of_the_registrys(
+    engine: CurlEngine,
+    finish: Finish,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    field: bytes,
+    kind: FailureKind,
+    message: str,
+) -> None:
+    answer = b"HTTP/1.1 %d No\r\n%b\r\nContent-Length: 0\r\n\r\n" % (status, field)
     with ScriptedServer(saying(answer)) as server:
         monkeypatch.setenv("http_proxy", server.url)
         (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
-    assert "(407)" in failure(done, FailureKind.PROXY_REFUSED)
+    assert failure(done, kind) == message
+
+
+@pytest.mark.parametrize(
+    ("status", "field"),
+    [
+        (401, b"WWW-Authenticate: Basic"),
+        (403, b"Via: 1.1 vm (tinyproxy/1.11.1)"),
+        (503, b"Proxy-Status: edge; received-status=503"),
+        (404, b"X-Cache: MISS from vm"),
+        (200, b"Server: squid/5.7"),
+    ],
+)
+def test_what_a_proxy_hands_on_is_the_registrys(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch, status: int, field: bytes
+) -> None:
+    answer = b"HTTP/1.1 %d No\r\n%b\r\nContent-Length: 0\r\n\r\n" % (status, field)
+    with ScriptedServer(saying(answer)) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
+    assert done.response is not None
+    assert done.response.status == status
+    # whose address it is, only the proxy knows
+    assert done.response.peer == ""
+
+
+def test_a_proxy_that_speaks_socks_4_is_told_name_and_user(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greetings: list[bytes] = []
+
+    def play(peer: Peer) -> None:
+        greeting = b""
+        while greeting.count(b"\0", 8) < 2:
+            greeting += peer.read(1)
+        greetings.append(greeting)
+        peer.send(b"\0\x5a" + bytes(6))
+        answering(OK)(peer)
+
+    with ScriptedServer(play) as server:
+        monkeypatch.setenv("ALL_PROXY", f"socks4a://me@{server.host}")
+        (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
+    assert done.response is not None
+    assert greetings == [b"\x04\x01\x00\x50\x00\x00\x00\x01me\0registry.invalid\0"]
+
+
+def test_a_proxy_that_speaks_socks_4_may_refuse(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play(peer: Peer) -> None:
+        peer.connection.recv(65536)
+        peer.send(b"\0\x5b" + bytes(6))
+
+    with ScriptedServer(play) as server:
+        monkeypatch.setenv("ALL_PROXY", f"socks4a://me@{server.host}")
+        (done,) = finish(engine, Request("GET", "http://registry.invalid/v2/"))
+    assert failure(done, FailureKind.PROXY) == "the proxy could not make a connection"
+
+
+def test_a_socket_is_reached_without_a_proxy(
+    engine: CurlEngine, finish: Finish, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{closed_port()}")
+    request = Request("GET", "http://docker.invalid/v1", unix_socket=str(tmp_path / "none"))
+    (done,) = finish(engine, request)
+    assert failure(done, FailureKind.CONNECT).startswith("the connection failed")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -157,7 +296,7 @@ def test_a_proxys_407_to_plain_http_is_no_answer_of_the_registrys(
     [
         ("self_signed", "it is self-signed"),
         ("expired", "it has expired"),
-        ("wrong_host", "it is for another host name"),
+        ("wrong_host", "it is for another address"),
     ],
 )
 @pytest.mark.parametrize("verify", [True, False])
@@ -280,7 +419,7 @@ def test_a_proxy_that_cannot_be_used_is_told(
     for scheme in ("http", "https"):
         (done,) = finish(engine, Request("GET", f"{scheme}://registry.invalid/v2/"))
         message = failure(done, FailureKind.PROXY_REFUSED)
-        assert message == "the address of the proxy cannot be used"
+        assert message == "the address of the proxy in ALL_PROXY cannot be used"
 
 
 def test_a_proxy_of_no_bytes_is_a_failure_of_the_proxy(finish: Finish) -> None:

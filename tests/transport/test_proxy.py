@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from idpbuilder.transport.proxy import ProxyUnusable, octets_of, proxy_for, speaks_tls
+from idpbuilder.transport.proxy import (
+    ProxyUnusable,
+    octets_of,
+    proxy_for,
+    secrets_in,
+    speaks_tls,
+)
 
 PROXY = "http://proxy:3128"
 UPPER = {"HTTP_PROXY": PROXY}
@@ -26,30 +32,41 @@ def test_a_proxy_is_for_its_own_scheme() -> None:
     assert proxy_for("https://registry.test/", {}) == ""
 
 
-def test_a_lower_case_variable_wins_and_the_own_one_before_that_for_all() -> None:
-    environ = {"ALL_PROXY": "http://all", "all_proxy": "http://all-lower"}
-    assert proxy_for("http://registry.test/", environ) == "http://all-lower"
-    environ["HTTP_PROXY"] = "http://upper"
-    assert proxy_for("http://registry.test/", environ) == "http://upper"
-    environ["http_proxy"] = "http://lower"
-    assert proxy_for("http://registry.test/", environ) == "http://lower"
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_upper_case_variable_wins_and_the_own_one_before_that_for_all(scheme: str) -> None:
+    environ: dict[str, str] = {}
+    own = f"{scheme}_proxy"
+    for variable in ("all_proxy", "ALL_PROXY", own, own.upper()):
+        environ[variable] = f"http://{variable}:1"
+        assert proxy_for(f"{scheme}://registry.test/", environ) == f"http://{variable}:1"
+
+
+def test_an_upper_case_list_of_exceptions_wins() -> None:
+    environ = UPPER | {"NO_PROXY": "other.test", "no_proxy": "registry.test"}
+    assert proxy_for("http://registry.test/", environ) == PROXY
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
     assert proxy_for("http://registry.test/", {"HTTP_PROXY": ""}) == ""
-    assert proxy_for("http://registry.test/", UPPER | {"http_proxy": " "}) == PROXY
-    exceptions = {"no_proxy": "", "NO_PROXY": "registry.test"}
+    assert proxy_for("http://registry.test/", {"http_proxy": PROXY, "HTTP_PROXY": " "}) == PROXY
+    exceptions = {"NO_PROXY": "", "no_proxy": "registry.test"}
     assert proxy_for("http://registry.test/", UPPER | exceptions) == ""
 
 
 def test_a_header_of_a_cgi_request_is_no_proxy() -> None:
     assert proxy_for("http://registry.test/", UPPER | {"REQUEST_METHOD": "GET"}) == ""
+    assert proxy_for("http://registry.test/", UPPER | {"REQUEST_METHOD": ""}) == PROXY
+    # a header cannot make these
+    for environ in ({"http_proxy": PROXY}, {"ALL_PROXY": PROXY}):
+        assert proxy_for("http://registry.test/", environ | {"REQUEST_METHOD": "GET"}) == PROXY
+    environ = {"HTTPS_PROXY": PROXY, "REQUEST_METHOD": "GET"}
+    assert proxy_for("https://registry.test/", environ) == PROXY
 
 
 @pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1", "127.9.9.9:5000", "[::1]:5000"])
 def test_this_machine_is_reached_without_a_proxy(host: str) -> None:
     assert proxy_for(f"http://{host}/v2/", UPPER) == ""
-    assert proxy_for(f"https://{host}/v2/", {"HTTPS_PROXY": "http://proxy"}) == ""
+    assert proxy_for(f"https://{host}/v2/", {"HTTPS_PROXY": PROXY}) == ""
 
 
 @pytest.mark.parametrize(
@@ -83,6 +100,8 @@ def test_this_machine_is_reached_without_a_proxy(host: str) -> None:
         ("[fd00::1]:5000", "[fd00::1]:5000", True),
         ("[fd00::1]:5000", "[fd00::1]", False),
         ("10.0.0.0/8", "[fd00::1]", False),
+        ("10.0.0.0/8", "[::ffff:10.1.2.3]", True),
+        ("::ffff:10.1.2.3", "10.1.2.3", True),
         ("10.0.0.0/99", "10.1.2.3", False),
         (",, ,", "registry.test", False),
         (":5000", "registry.test:5000", False),
@@ -96,11 +115,76 @@ def test_no_proxy_means_what_docker_and_podman_take_it_for(
     assert found == ("" if excepted else PROXY)
 
 
-def test_a_proxy_that_speaks_socks_5_resolves_the_name_itself() -> None:
-    environ = {"ALL_PROXY": "SOCKS5://user:pw@proxy:1080"}
-    assert proxy_for("https://registry.test/", environ) == "socks5h://user:pw@proxy:1080"
-    environ = {"ALL_PROXY": "socks5h://proxy:1080"}
-    assert proxy_for("https://registry.test/", environ) == "socks5h://proxy:1080"
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        # the ports of docker and podman, and not libcurl's
+        ("proxy", "http://proxy:80"),
+        ("proxy:3128", "http://proxy:3128"),
+        ("proxy:", "http://proxy:80"),
+        ("http://proxy", "http://proxy:80"),
+        ("https://proxy", "https://proxy:443"),
+        ("HTTPS://proxy/", "https://proxy:443"),
+        ("http://proxy:3128/path?query#fragment", "http://proxy:3128"),
+        ("http://[fd00::1]:3128", "http://[fd00::1]:3128"),
+        ("[fd00::1]", "http://[fd00::1]:80"),
+        ("user:pw@proxy", "http://user:pw@proxy:80"),
+        ("http://user@proxy", "http://user@proxy:80"),
+        # libcurl would take the first `@` for the end of the password
+        ("http://user:p@w@proxy", "http://user:p%40w@proxy:80"),
+        ("http://user:p%40w@proxy", "http://user:p%40w@proxy:80"),
+        ("http://user:p%w@proxy", "http://user:p%w@proxy:80"),
+        ("http://user:p:w@proxy", "http://user:p:w@proxy:80"),
+        # who speaks SOCKS 5 resolves the registry's name itself
+        ("SOCKS5://user:pw@proxy", "socks5h://user:pw@proxy:1080"),
+        ("socks5h://proxy", "socks5h://proxy:1080"),
+        ("socks4://proxy", "socks4://proxy:1080"),
+        ("socks4a://proxy:1", "socks4a://proxy:1"),
+    ],
+)
+def test_a_proxy_is_what_docker_and_podman_take_it_for(named: str, meant: str) -> None:
+    assert proxy_for("https://registry.test/", {"ALL_PROXY": named}) == meant
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "http://",
+        "http://:3128",
+        ":3128",
+        "ftp://proxy",
+        "unix:///run/proxy",
+        "socks6://proxy",
+        "//proxy",
+        "'http://proxy'",
+        "http://[::1",
+        "http://::1",
+        "http://proxy:0",
+        "http://proxy:99999",
+        "http://proxy:port",
+        "http://pro xy",
+        "http://user:p/w@proxy",
+        "http://user:%00@proxy",
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+def test_a_proxy_that_is_none_is_told_with_its_variable(named: str, variable: str) -> None:
+    with pytest.raises(ProxyUnusable) as caught:
+        proxy_for("https://registry.test/", {variable: named})
+    assert str(caught.value) == f"the address of the proxy in {variable} cannot be used"
+    # it is no matter where it is not needed
+    for url in ("https://localhost/", "https://excepted.test/"):
+        assert proxy_for(url, {variable: named, "NO_PROXY": "excepted.test"}) == ""
+
+
+def test_the_passwords_of_proxies_are_known() -> None:
+    environ = {
+        "HTTP_PROXY": "http://me:p%40w@proxy",
+        "all_proxy": "you:x@y/z@proxy",
+        "HTTPS_PROXY": "http://me@proxy",
+        "NO_PROXY": "a:b@c",
+    }
+    assert set(secrets_in(environ)) == {"p%40w", "p@w", "me:p@w", "x@y/z", "you:x@y/z"}
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://h:99999/"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import shutil
 import ssl
 import subprocess
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from idpbuilder.transport.curl import CurlEngine
+from idpbuilder.transport.settings import EngineSettings
 from idpbuilder.wire import BytesBody, Completion, FailureKind, Request, Trust
-from tests.parts.certificates import Certificates
+from tests.parts.certificates import LOOPBACK, Certificates, KeyPair
 from tests.parts.listeners import ClosesAtOnce, NeverAnswers, closed_port
 from tests.transport.conftest import Finish, MakeEngine
 from tests.transport.scripted import CREATED, OK, Peer, ScriptedServer, answering, saying
@@ -61,7 +64,10 @@ def test_a_certificate_that_is_not_trusted_is_told_with_its_reason(
         for host in (server.host, server.other_host):
             (done,) = finish(engine, Request("GET", f"https://{host}/?secret=1"))
             message = failure(done, FailureKind.CERTIFICATE)
-            assert message == f"the certificate is not trusted: {reason}"
+            told = reason
+            if pair == "wrong_host" and host == server.host:
+                told = "it is for another address"
+            assert message == f"the certificate is not trusted: {told}"
         (done,) = finish(engine, Request("GET", f"{server.url}/", trust=ANY))
         assert done.response is not None
 
@@ -139,7 +145,9 @@ def test_a_key_with_a_passphrase_is_told_and_nobody_is_asked_for_it(
         trust = Trust(verify=False, cert_dir=str(tmp_path))
         (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
     message = failure(done, FailureKind.SETUP)
-    assert message == "the client certificate or its key cannot be used"
+    assert (
+        message == f"`{tmp_path}/me.key` cannot be read: it has a passphrase, and nobody is asked"
+    )
 
 
 @pytest.mark.parametrize("bad", ["me.cert", "me.key"])
@@ -182,21 +190,122 @@ def test_a_crt_that_is_none_does_not_spoil_the_others(
 
 
 @pytest.mark.parametrize("content", ["", "junk", "-----BEGIN CERTIFICATE-----\n!\n"])
-def test_a_bundle_that_is_none_is_told(
+def test_a_bundle_that_is_none_leaves_the_systems(
     engine: CurlEngine,
     finish: Finish,
+    certificates: Certificates,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     content: str,
 ) -> None:
     (tmp_path / "own.pem").write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
-    (done,) = finish(engine, Request("GET", f"https://localhost:{closed_port()}/"))
-    if content.startswith("-----"):
-        # libcurl reads it only once there is a connection
-        failure(done, FailureKind.CONNECT)
-    else:
-        assert "holds no certificate in PEM form" in failure(done, FailureKind.SETUP)
+    with ScriptedServer(answering(OK), tls=certificates.server.server_context()) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/"))
+    message = failure(done, FailureKind.CERTIFICATE)
+    assert message == "the certificate is not trusted: it was signed by an unknown authority"
+
+
+def test_folders_of_a_variable_need_no_hashes(
+    engine: CurlEngine,
+    finish: Finish,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    shutil.copy(certificates.ca, tmp_path / "corporate.pem")
+    monkeypatch.setenv("SSL_CERT_DIR", f"/no/such:{tmp_path}")
+    with ScriptedServer(answering(OK), tls=certificates.server.server_context()) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/"))
+    assert done.response is not None
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_certificates_that_are_put_together_need_no_file(
+    engine: CurlEngine,
+    finish: Finish,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    in_memory: bool,
+) -> None:
+    def refuse(_name: str) -> int:
+        raise OSError(38, "Function not implemented")
+
+    if not in_memory:
+        monkeypatch.setattr("os.memfd_create", refuse, raising=False)
+    shutil.copy(certificates.ca, tmp_path / "own.crt")
+    with ScriptedServer(answering(OK), tls=certificates.server.server_context()) as server:
+        trust = Trust(cert_dir=str(tmp_path))
+        requests = [Request("GET", f"{server.url}/", trust=trust) for _ in range(3)]
+        for done in finish(engine, *requests):
+            assert done.response is not None
+
+
+def test_certificates_in_memory_go_with_their_engine(
+    certificates: Certificates, finish: Finish, tmp_path: Path
+) -> None:
+    shutil.copy(certificates.ca, tmp_path / "own.crt")
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        engine = CurlEngine(EngineSettings())
+        trust = Trust(cert_dir=str(tmp_path))
+        request = Request("GET", f"https://localhost:{closed_port()}/", trust=trust)
+        failure(*finish(engine, request), FailureKind.CONNECT)
+        engine.close()
+        del engine
+        gc.collect()
+    assert len(os.listdir("/dev/fd")) <= before
+
+
+@pytest.mark.parametrize(
+    ("key", "digest", "extension", "reason"),
+    [
+        ("rsa:1024", "sha256", "", "its key is too weak"),
+        ("rsa:2048", "sha1", "", "its signature is too weak"),
+        ("rsa:2048", "sha256", "extendedKeyUsage=clientAuth", "it is not meant for a server"),
+    ],
+)
+def test_a_certificate_that_is_too_weak_or_for_something_else_is_told(
+    engine: CurlEngine,
+    finish: Finish,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    key: str,
+    digest: str,
+    extension: str,
+    reason: str,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    pair = KeyPair(tmp_path / "poor.crt", tmp_path / "poor.key")
+    ca_key = certificates.ca.with_name("ca.key")
+    (tmp_path / "ext").write_text(f"{LOOPBACK}\n{extension}\n")
+    request = ("openssl", "req", "-new", "-newkey", key, "-nodes", "-subj", "/CN=poor")
+    asked = subprocess.run([*request, "-keyout", pair.key], check=True, capture_output=True).stdout
+    sign = ("openssl", "x509", "-req", f"-{digest}", "-CA", certificates.ca, "-CAkey", ca_key)
+    words = (*sign, "-CAcreateserial", "-extfile", tmp_path / "ext", "-out", pair.cert)
+    subprocess.run(words, check=True, capture_output=True, input=asked)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.load_cert_chain(pair.cert, pair.key)
+    with ScriptedServer(answering(OK), tls=context) as server:
+        (done,) = finish(engine, Request("GET", f"{server.url}/"))
+    message = failure(done, FailureKind.CERTIFICATE)
+    assert message == f"the certificate is not trusted: {reason}"
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_server_is_told_by_which_name_it_is_asked_and_never_an_address(
+    engine: CurlEngine, finish: Finish, certificates: Certificates
+) -> None:
+    names: list[str | None] = []
+    context = certificates.server.server_context()
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+    with ScriptedServer(answering(OK), tls=context) as server:
+        for host in (server.host, server.other_host):
+            finish(engine, Request("GET", f"https://{host}/"))
+    assert names == [None, "localhost"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from idpbuilder.cli.given import Given
     from idpbuilder.cli.view import View
     from idpbuilder.image import Reference
-    from idpbuilder.packing import Method
+    from idpbuilder.packing.method import Method
     from idpbuilder.push.destination import Prefix
     from idpbuilder.push.options import PushOptions
     from idpbuilder.push.result import PushFailure, PushResult
@@ -214,7 +214,7 @@ def _user(text: str) -> str:
 def _method(given: Given) -> Method:
     from idpbuilder.cli.values import one_of, whole_number
     from idpbuilder.image import InvalidValue
-    from idpbuilder.packing import Method
+    from idpbuilder.packing.method import Method
 
     kind = given.value("compression", lambda text: one_of(text, COMPRESSION), "gzip")
     level = given.value("compression_level", lambda text: whole_number(text, 1, 19), None)

@@ -11,9 +11,12 @@ _CUT: Final = "…"
 _SHORT: Final = 6
 """Characters below which a secret is only hidden where it stands alone: a password of one letter
 would take that letter out of every word."""
+_TINY: Final = 4
+"""Characters below which it must stand alone even in a path, a number or an address."""
 _LEAST_CUT: Final = 3
 _IN_URLS: Final = (
-    (re.compile(r"://[^/\s@]+@"), f"://{_MARK}@"),
+    # what a hint of ours shows how to write is nobody's
+    (re.compile(r"://(?!USER:PASSWORD@)[^/\s@]+@"), f"://{_MARK}@"),
     # where it is hidden already, nothing after it is part of it
     (re.compile(r"(\bhttps?://[^\s?'\"]+)\?(?!\*\*\*)[^\s'\"]+"), rf"\1?{_MARK}"),
 )
@@ -22,9 +25,13 @@ _IN_HEADERS: Final = (
     (re.compile(r"(?i)\b((?:set-)?cookie\s*:\s*)[^\r\n]+"), rf"\1{_MARK}"),
 )
 
-_IN_PAGES: Final = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+_MARKUP: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+# Python's and others', and Go's, which also has its own way with JSON
+_IN_PAGES: Final = (
+    str.maketrans({**_MARKUP, '"': "&quot;", "'": "&#x27;"}),
+    str.maketrans({**_MARKUP, '"': "&#34;", "'": "&#39;"}),
 )
+_IN_JSON_OF_GO: Final = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
 
 
 class Secrets:
@@ -63,8 +70,11 @@ class Secrets:
 
 def _without(text: str, form: str) -> str:
     if form in text:
-        alone = rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < _SHORT else re.escape(form)
-        text = re.sub(alone, _MARK, text)
+        found = re.escape(form)
+        if len(form) < _SHORT:
+            near = r"[\w./:@-]" if len(form) < _TINY else r"\w"
+            found = rf"(?<!{near}){found}(?!{near})"
+        text = re.sub(found, _MARK, text)
     if _CUT not in text:
         return text
     *parts, last = text.split(_CUT)
@@ -85,15 +95,21 @@ def _forms(secret: str) -> Iterator[str]:
     from json import dumps
     from urllib.parse import quote, quote_plus
 
+    from idpbuilder.registry.failure import printable
+
     data = secret.encode("utf-8", "surrogateescape")
     read = data.decode("utf-8", "replace")
-    for text in {secret, read, data.decode("latin-1"), " ".join(read.split())}:
+    for text in {secret, read, data.decode("latin-1"), " ".join(read.split()), printable(read)}:
         yield text
         yield repr(text)[1:-1]
         yield dumps(text)[1:-1]
-        yield dumps(text, ensure_ascii=False)[1:-1]
-        yield text.translate(_IN_PAGES)
-    yield quote(data, safe="")
-    yield quote_plus(data)
+        in_json = dumps(text, ensure_ascii=False)[1:-1]
+        yield in_json
+        yield in_json.translate(_IN_JSON_OF_GO)
+        yield from (text.translate(page) for page in _IN_PAGES)
+    yield repr(data)[2:-1]
+    for quoted in (quote(data, safe=""), quote_plus(data)):
+        yield quoted
+        yield re.sub("%..", lambda octet: octet[0].lower(), quoted)
     for encoded in (b64encode(data), urlsafe_b64encode(data)):
         yield encoded.rstrip(b"=").decode("ascii")

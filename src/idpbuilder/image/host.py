@@ -6,6 +6,8 @@ import ipaddress
 import re
 from enum import Enum
 
+_PLAIN_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\Z")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NUMBERS_ONLY = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*\.?\Z")
 
 
@@ -38,16 +40,18 @@ _MAY_LEAD_TO: dict[Reach, frozenset[Reach]] = {
 def reach(host: str) -> Reach:
     """The reach of `host`, which is a name or an address.
 
-    Spellings that only some resolvers take for an address (`0x7f.1`) count as this machine's.
+    Spellings that only some take for an address (`0x7f.1`, `127%2e0.0.1`) count as this machine's.
     """
     name = host.lower().rstrip(".")
     if is_loopback(host) or name.endswith(".localhost"):
         return Reach.LOOPBACK
     address = _address(host)
     if address is None:
-        return Reach.LOOPBACK if _NUMBERS_ONLY.match(name) else Reach.PUBLIC
-    if address.is_unspecified:
-        # connecting to it is connecting to oneself
+        plain = _PLAIN_NAME.match(name) and not _NUMBERS_ONLY.match(name)
+        return Reach.PUBLIC if plain else Reach.LOOPBACK
+    address = _translated(address)
+    if address.is_unspecified or address.is_loopback:
+        # connecting to the unspecified address is connecting to oneself
         return Reach.LOOPBACK
     if address.is_link_local:
         return Reach.LINK_LOCAL
@@ -70,3 +74,14 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def _translated(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that a gateway makes of an IPv6 address (RFC 6052, RFC 3056)."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return address.sixtofour or address
+    return address

@@ -78,9 +78,12 @@ def check_registry(registry: str) -> None:
         raise InvalidValue(f"`{registry}` has a port that is not between 1 and 65535")
     if host.startswith("["):
         try:
-            ipaddress.IPv6Address(host[1:-1])
+            zone = ipaddress.IPv6Address(host[1:-1]).scope_id
         except ValueError as error:
             raise InvalidValue(f"`{registry}` is no IPv6 address in brackets") from error
+        if zone is not None:
+            # it may be any text, and means something on this machine alone
+            raise InvalidValue(f"`{registry}` is an IPv6 address with a zone")
     elif not _HOST.match(host):
         raise InvalidValue(f"`{registry}` is no host name")
 

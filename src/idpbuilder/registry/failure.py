@@ -83,10 +83,15 @@ def clean(text: str) -> str:
     """`text` from outside, fit to print: a short line, no control characters, and nothing that
     looks like a secret.
     """
-    line = " ".join(_UNPRINTABLE.sub(" ", text[: 16 * _TEXT_LIMIT]).split())
+    line = printable(text[: 16 * _TEXT_LIMIT])
     for pattern, replacement in _SECRETS:
         line = pattern.sub(replacement, line)
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, a blank for whatever cannot be printed everywhere."""
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
 def bare(url: str) -> str:
@@ -247,7 +252,8 @@ _NETWORK_HINTS = {
     FailureKind.PROXY: "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
     FailureKind.PROXY_REFUSED: (
         "give the proxy's user and password in its variable, as in "
-        "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or reach the registry without it by NO_PROXY"
+        "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, `%40` for `@` and `%2F` for `/`, or reach the "
+        "registry without it by NO_PROXY"
     ),
 }
 _KINDS: dict[int, tuple[type[PushError], str]] = {

@@ -148,7 +148,9 @@ class StreamedUpload:
         if not location:
             return self.session is not None
         try:
-            self.session = self.endpoint.resolve(response.url, location, insecure=self._insecure)
+            self.session = self.endpoint.resolve(
+                response.url, location, insecure=self._insecure, peer=response.peer
+            )
         except InvalidValue:
             return False
         return True

@@ -237,7 +237,9 @@ class BlobUpload:
 
     def _resolved(self, response: Response, location: str) -> str:
         try:
-            return self.endpoint.resolve(response.url, location, insecure=self._insecure)
+            return self.endpoint.resolve(
+                response.url, location, insecure=self._insecure, peer=response.peer
+            )
         except InvalidValue as error:
             raise incompatible(f"{self.what} could not be started", str(error)) from error
 

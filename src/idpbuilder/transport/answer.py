@@ -90,5 +90,6 @@ class Answer:
 
 
 def _status(line: str) -> int:
+    # three digits (RFC 9112, 4): of thousands Python would not make a number
     code = line.split(None, 2)[1:2]
-    return int(code[0]) if code and code[0].isdecimal() else 0
+    return int(code[0]) if code and len(code[0]) == 3 and code[0].isdecimal() else 0

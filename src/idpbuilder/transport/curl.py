@@ -51,6 +51,16 @@ def _distance(easy: pycurl.Curl) -> float:
     return max(connected - looked_up, secured - connected) / 1e6
 
 
+def _go_on(easy: pycurl.Curl) -> None:
+    """Have libcurl ask again for a body that paused."""
+    try:
+        easy.pause(pycurl.PAUSE_CONT)
+    except pycurl.error as error:
+        # it ended in this very turn, its connection is gone, and it is yet to be collected
+        if error.args[0] != pycurl.E_BAD_FUNCTION_ARGUMENT:
+            raise
+
+
 class CurlEngine:
     """Moves requests with libcurl. One thread uses it; only `wake` may be called from elsewhere.
 
@@ -194,7 +204,7 @@ class CurlEngine:
         if self._desk.turnstile:
             released = self._desk.turnstile.release(now)
             if released is not None and released.easy is not None:
-                released.easy.pause(pycurl.PAUSE_CONT)
+                _go_on(released.easy)
         self._collect()
         if self._watchdog.next_look <= now:
             self._look(now)
@@ -206,7 +216,7 @@ class CurlEngine:
         for easy, transfer in list(self._running.items()):
             if transfer.starved:
                 transfer.starved = False
-                easy.pause(pycurl.PAUSE_CONT)
+                _go_on(easy)
 
     def _collect(self) -> None:
         """Take from libcurl what has ended."""
@@ -296,13 +306,15 @@ class CurlEngine:
 
     def _fault(self, easy: pycurl.Curl, code: int, text: str) -> Fault:
         transfer = self._running[easy]
+        at_proxy = transfer.proxy.startswith("http") and not easy.getinfo(pycurl.HTTP_CONNECTCODE)
         return Fault(
             code,
             text,
             os_errno=easy.getinfo(pycurl.OS_ERRNO),
             verify_result=easy.getinfo(pycurl.SSL_VERIFYRESULT),
             proxied=bool(easy.getinfo(pycurl.USED_PROXY)),
-            at_proxy=speaks_tls(transfer.proxy) and not easy.getinfo(pycurl.HTTP_CONNECTCODE),
+            at_proxy=speaks_tls(transfer.request.url) and at_proxy,
+            at_tls_proxy=speaks_tls(transfer.proxy) and at_proxy,
             proxy_verify_result=easy.getinfo(pycurl.PROXY_SSL_VERIFYRESULT),
             connected=easy.getinfo(pycurl.CONNECT_TIME_T) > 0,
             answered=transfer.answered,

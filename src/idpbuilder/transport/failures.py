@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pycurl
 
-from idpbuilder.wire import FailureKind, TransportFailure
+from idpbuilder.wire import FailureKind, Headers, TransportFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class Fault:
     """What libcurl knows of a transfer that failed.
 
     `text` is its error buffer, which may name the URL and never becomes a message as it is.
-    `connected`: there was a TCP connection; `proxied`: to a proxy; `at_proxy`: to one that speaks
-    TLS, and had not yet made a tunnel; `answered`: an answer had begun. `connect_seconds` is the
-    limit that was set.
+    `connected`: there was a TCP connection; `proxied`: to a proxy; `at_proxy`: to one that had not
+    made a tunnel, if that is how the registry is reached; `at_tls_proxy`: to one that speaks TLS;
+    `answered`: an answer had begun. `connect_seconds` is the limit that was set.
     """
 
     code: int
@@ -27,6 +27,7 @@ class Fault:
     verify_result: int = 0
     proxied: bool = False
     at_proxy: bool = False
+    at_tls_proxy: bool = False
     proxy_verify_result: int = 0
     connected: bool = False
     answered: bool = False
@@ -37,19 +38,19 @@ def failure_of(fault: Fault) -> TransportFailure:
     """The failure that `fault` is, in words of our own."""
     text = fault.text.lower()
     # some of these texts name hosts, and a host may be called anything: the code comes first
-    if fault.code in _BAD_PROXY_CODES and text.startswith("unsupported proxy "):
-        message = "the address of the proxy cannot be used"
-        return TransportFailure(FailureKind.PROXY_REFUSED, message)
     if fault.code == _E_PROXY:
         return _socks_failure(text)
     if fault.code == pycurl.E_COULDNT_RESOLVE_PROXY:
         return TransportFailure(FailureKind.PROXY, "the name of the proxy has no address")
     if _is_tunnel(fault.code, text):
         return _tunnel_failure(text)
-    if fault.at_proxy and fault.code in _TLS_CODES | {pycurl.E_PEER_FAILED_VERIFICATION}:
+    if fault.at_tls_proxy and fault.code in _TLS_CODES | {pycurl.E_PEER_FAILED_VERIFICATION}:
         return _tls_failure_of_proxy(fault)
+    if fault.at_proxy and fault.connected and fault.code in _BROKEN_CODES:
+        return TransportFailure(FailureKind.PROXY, _of_proxy(fault))
     if fault.code in _PROTOCOL_CODES or _is_gibberish(fault.code, text):
-        return TransportFailure(FailureKind.PROTOCOL, "the answer is not proper HTTP/1.1")
+        message = f"the answer{_by_way(fault)} is not proper HTTP/1.1"
+        return TransportFailure(FailureKind.PROTOCOL, message)
     # libcurl has no better code for a key that is none, is another one's, or has a passphrase
     bad_key = fault.code == pycurl.E_BAD_FUNCTION_ARGUMENT and "private key" in text
     fixed = _FIXED.get(pycurl.E_SSL_CERTPROBLEM if bad_key else fault.code)
@@ -65,7 +66,11 @@ def failure_of(fault: Fault) -> TransportFailure:
     # in TLS 1.3 a server refuses the client's certificate only after the handshake
     if fault.code in _TLS_CODES or _refusal(text):
         return _tls_failure(text)
-    return TransportFailure(FailureKind.BROKEN, _broken(fault))
+    return TransportFailure(FailureKind.BROKEN, f"{_broken(fault)}{_by_way(fault)}")
+
+
+def _by_way(fault: Fault) -> str:
+    return " by way of the proxy" if fault.proxied else ""
 
 
 def _is_tunnel(code: int, text: str) -> bool:
@@ -77,16 +82,26 @@ def _is_gibberish(code: int, text: str) -> bool:
     return sign is not None and sign in text
 
 
-def unauthorized_by_proxy(status: str = "407") -> TransportFailure:
-    """The failure of a request that a proxy answered with 407."""
-    return TransportFailure(FailureKind.PROXY_REFUSED, f"{_UNAUTHORIZED} ({status})")
+def answer_of_proxy(status: int, headers: Headers) -> TransportFailure | None:
+    """The failure that an answer to plain HTTP by way of a proxy is, where the proxy gave it.
+
+    It says so by its name, which squid and tinyproxy put into no other answer, or as in RFC 9209.
+    """
+    named = (headers.get("Server") or "").lower().startswith(("squid", "tinyproxy"))
+    told = "error=" in (headers.get("Proxy-Status") or "") or "X-Squid-Error" in headers
+    if status == 407 or (status >= 400 and (named or told)):
+        return _refusal_of_proxy(str(status))
+    return None
 
 
 def _tunnel_failure(text: str) -> TransportFailure:
-    status = text.rpartition("response ")[2].strip()
+    return _refusal_of_proxy(text.rpartition("response ")[2].strip())
+
+
+def _refusal_of_proxy(status: str) -> TransportFailure:
     # tinyproxy answers 401 to a wrong password
     if status in ("401", "407"):
-        return unauthorized_by_proxy(status)
+        return TransportFailure(FailureKind.PROXY_REFUSED, f"{_UNAUTHORIZED} ({status})")
     if status in _FAR_SIDE:
         message = f"the proxy could not make a connection ({status})"
         return TransportFailure(FailureKind.PROXY, message)
@@ -94,7 +109,7 @@ def _tunnel_failure(text: str) -> TransportFailure:
     if status.isdecimal() and status.startswith("4"):
         return TransportFailure(FailureKind.PROXY_REFUSED, f"{refused} ({status})")
     return TransportFailure(
-        FailureKind.PROXY, f"{refused} ({status})" if status.isdecimal() else refused
+        FailureKind.PROXY, f"{refused} ({status})" if status.isdecimal() else _CLOSED
     )
 
 
@@ -127,17 +142,29 @@ def _connect_message(fault: Fault) -> str:
 def _late(fault: Fault) -> TransportFailure:
     limit = f"{fault.connect_seconds:g} s"
     if fault.connected:
-        message = f"the connection was made, but not ready for a request within {limit}"
+        way = _by_way(fault)
+        message = f"the connection was made{way}, but not ready for a request within {limit}"
         return TransportFailure(FailureKind.STALLED, message)
-    kind = FailureKind.PROXY if fault.proxied else FailureKind.CONNECT
-    return TransportFailure(kind, f"no connection within {limit}")
+    if fault.proxied:
+        return TransportFailure(FailureKind.PROXY, f"no connection to the proxy within {limit}")
+    return TransportFailure(FailureKind.CONNECT, f"no connection within {limit}")
+
+
+def _of_proxy(fault: Fault) -> str:
+    if fault.code == pycurl.E_OPERATION_TIMEDOUT:
+        return f"the proxy made no connection within {fault.connect_seconds:g} s"
+    if fault.code in _PROTOCOL_CODES or _is_gibberish(fault.code, fault.text.lower()):
+        return "what answers is no proxy"
+    return _CLOSED
 
 
 def _distrust(fault: Fault) -> str:
     reason = _VERIFY_RESULTS.get(fault.verify_result)
     if reason is None:
-        other_name = "subject name" in fault.text
-        reason = "it is for another host name" if other_name else fault.text.rpartition(": ")[2]
+        reason = fault.text.rpartition(": ")[2]
+        if "subject name" in fault.text:
+            an_address = " address '" in fault.text
+            reason = _VERIFY_RESULTS[64 if an_address else 62]
     return f"the certificate is not trusted: {reason}"
 
 
@@ -178,10 +205,10 @@ _E_PROXY = 97  # pycurl has no name for it
 _E_TOO_LARGE = 100
 _E_SSL_CLIENTCERT = 98
 
-_BAD_PROXY_CODES = frozenset({pycurl.E_COULDNT_RESOLVE_PROXY, pycurl.E_COULDNT_CONNECT})
 # a proxy's refusal has no code of its own
 _TUNNEL_CODES = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_RECV_ERROR})
 _TUNNEL_TEXTS = ("connect tunnel failed", "proxy connect aborted")
+_CLOSED = "the proxy closed the connection"
 _UNAUTHORIZED = "the proxy wants a user name and password, or does not take the ones it got"
 # what a proxy says of the registry, not of us
 _FAR_SIDE = frozenset({"500", "502", "503", "504"})
@@ -201,6 +228,13 @@ _FIXED = {
 _PROTOCOL_CODES = frozenset(
     {pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_BAD_CONTENT_ENCODING, _E_TOO_LARGE}
 )
+_BROKEN_CODES = _PROTOCOL_CODES | {
+    pycurl.E_OPERATION_TIMEDOUT,
+    pycurl.E_GOT_NOTHING,
+    pycurl.E_SEND_ERROR,
+    pycurl.E_RECV_ERROR,
+    pycurl.E_UNSUPPORTED_PROTOCOL,
+}
 # other versions of HTTP come as an unsupported protocol, bad chunks as a broken connection
 _PROTOCOL_SIGNS = {pycurl.E_UNSUPPORTED_PROTOCOL: "http/", pycurl.E_RECV_ERROR: "chunk"}
 _TLS_CODES = frozenset(
@@ -243,6 +277,12 @@ _VERIFY_RESULTS = {
     20: "it was signed by an unknown authority",
     21: "it was signed by an unknown authority",
     23: "it was revoked",
+    24: "it was signed by what is no authority",
+    26: "it is not meant for a server",
     62: "it is for another host name",
     64: "it is for another address",
+    66: "its key is too weak",
+    67: "the key of its authority is too weak",
+    68: "its signature is too weak",
+    79: "it was signed by what is no authority",
 }

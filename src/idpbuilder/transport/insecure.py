@@ -1,5 +1,5 @@
 """The registries that podman's and docker's settings call insecure: there `--insecure` counts as
-given. A file that cannot be used is noted, and counts as empty.
+given. A file that cannot be used is told, and counts as empty.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from threading import Thread
 from typing import Any
 
 from idpbuilder.image.reference import is_docker_hub, split_host_port
-from idpbuilder.transport.trust import own_settings
+from idpbuilder.transport.trust import home_of, own_settings
 
-Note = Callable[[str], None]
+Tell = Callable[[str], None]
 LIMIT = 1024 * 1024
 """Bytes of the largest file that is read."""
 _SYSTEM = "/etc"
+_SIGN = b"insecure"
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _RESOLVE_SECONDS = 5.0
 
 
@@ -56,18 +58,23 @@ class _Said:
 
 
 class InsecureRegistries:
-    """Reads the files when it is first asked. `system` stands for `/etc`."""
+    """Reads the files when it is first asked. `system` stands for `/etc`.
+
+    `note` is told of files that this user may not read, `warn` of those with a fault.
+    """
 
     def __init__(
         self,
         environ: Mapping[str, str],
-        note: Note,
+        note: Tell,
+        warn: Tell,
         *,
         system: str = _SYSTEM,
         resolve: Callable[[str], list[str]] = addresses_of,
     ) -> None:
         self._environ = environ
         self._note = note
+        self._warn = warn
         self._system = system
         self._resolve = resolve
         self._said: _Said | None = None
@@ -90,33 +97,39 @@ class InsecureRegistries:
         matching = [prefix for prefix in said.prefixes if _is_prefix(prefix, name)]
         if not matching:
             return None
-        insecure, path = said.prefixes[max(matching, key=len)]
+        # podman keeps them sorted, and takes the first of the longest
+        insecure, path = said.prefixes[max(sorted(matching), key=len)]
         return path if insecure else None
 
     def _read_podmans(self, said: _Said) -> None:
-        found = [(path, _content(path, self._note)) for path in self._podmans()]
+        found = [(path, self._content(path)) for path in self._podmans()]
         texts = [(path, data) for path, data in found if data]
         # most machines have these files, and few say this: the parser is spared
-        if any(b"insecure" in data for _, data in texts):
+        if any(_SIGN in data for _, data in texts):
             for path, data in texts:
                 self._take(path, data, _prefixes, said.prefixes)
 
     def _podmans(self) -> Iterator[str]:
         """The main file, then those beside it; what comes later counts more."""
         own = [os.path.join(folder, "containers") for folder in own_settings(self._environ)]
-        places = [*own, os.path.join(self._system, "containers")]
-        mains = [os.path.join(place, "registries.conf") for place in places]
-        named = self._environ.get("CONTAINERS_REGISTRIES_CONF")
-        main = named or next(filter(os.path.isfile, mains), None)
-        if named and not os.path.exists(named):
-            _pass_over(named, "there is no such file", self._note)
-        if main:
-            yield main
+        system = os.path.join(self._system, "containers")
+        users = next(filter(os.path.exists, (f"{place}/registries.conf" for place in own)), None)
+        named = self._named()
+        yield named or users or os.path.join(system, "registries.conf")
+        # who has a main file of his own has put aside all of the system's
+        places = own if users and not named else [*own, system]
         for place in reversed(places):
             folder = os.path.join(place, "registries.conf.d")
             with suppress(OSError):
                 names = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))
                 yield from (os.path.join(folder, name) for name in names)
+
+    def _named(self) -> str | None:
+        names = ("CONTAINERS_REGISTRIES_CONF", "REGISTRIES_CONFIG_PATH")
+        path = next(filter(None, map(self._environ.get, names)), None)
+        if path and not os.path.exists(path):
+            self._pass_over(path, "there is no such file")
+        return path
 
     # -- docker: dockerd(8), `insecure-registries`
 
@@ -140,13 +153,12 @@ class InsecureRegistries:
 
     def _read_dockers(self, said: _Said) -> None:
         own = [os.path.join(folder, "docker") for folder in own_settings(self._environ)]
-        home = self._environ.get("HOME")
         # the last is Docker Desktop's
         places = [os.path.join(self._system, "docker"), *own]
-        places += [os.path.join(home, ".docker")] if home else []
+        places += [os.path.join(home, ".docker") for home in home_of(self._environ)]
         for place in places:
             path = os.path.join(place, "daemon.json")
-            if data := _content(path, self._note):
+            if data := self._content(path):
                 entries: dict[str, tuple[bool, str]] = {}
                 self._take(path, data, _hosts, entries)
                 for entry in entries:
@@ -166,18 +178,39 @@ class InsecureRegistries:
         try:
             into.update({name: (insecure, path) for name, insecure in read(data)})
         except _Unusable as error:
-            _pass_over(path, str(error), self._note)
+            self._pass_over(path, str(error))
+
+    # -- files
+
+    def _content(self, path: str) -> bytes:
+        """What is in a file; nothing where there is none, or none that should be read."""
+        try:
+            with open(path, "rb", opener=_without_waiting) as file:
+                mode = os.fstat(file.fileno()).st_mode
+                data = file.read(LIMIT + 1) if stat.S_ISREG(mode) else b""
+            _check(mode, data)
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
+        except OSError as error:
+            # who may not read it cannot mend it either
+            self._note(f"trust: `{path}` is passed over: {error.strerror or error}")
+            return b""
+        except _Unusable as error:
+            self._pass_over(path, str(error))
+            return b""
+        return data
+
+    def _pass_over(self, path: str, reason: str) -> None:
+        self._warn(f"`{path}` counts as empty: {reason}")
 
 
 def _is_prefix(prefix: str, name: str) -> bool:
-    """Whether `prefix` means the repository `name`. `*.example.com` means all hosts below it."""
+    """Whether `prefix` means the repository `name`. `*.example.com` means all hosts below it, at
+    any port; so does, of its own host, a prefix without a port.
+    """
     if prefix.startswith("*."):
-        host, _, path = prefix[1:].partition("/")
-        registry, _, repository = name.partition("/")
-        wide = registry if split_host_port(host)[1] else split_host_port(registry)[0]
-        return wide.endswith(host) and (not path or f"{repository}/".startswith(f"{path}/"))
-    # podman also takes `example.com` for `example.com:5000`, and says not to rely on it
-    return f"{name}/".startswith(f"{prefix}/")
+        return split_host_port(name.partition("/")[0])[0].endswith(prefix[1:])
+    return name == prefix or name.startswith((f"{prefix}/", f"{prefix}:"))
 
 
 def _prefixes(data: bytes) -> list[tuple[str, bool]]:
@@ -185,13 +218,17 @@ def _prefixes(data: bytes) -> list[tuple[str, bool]]:
     document = _toml(data)
     old = _of_type(dict, _of_type(dict, document.get("registries", {})).get("insecure", {}))
     names = [_of_type(str, name) for name in _of_type(list, old.get("registries", []))]
-    found = [(name.rstrip("/"), True) for name in names]
+    found = {name.rstrip("/"): True for name in names}
     for table in _of_type(list, document.get("registry", [])):
         settings = _of_type(dict, table)
-        prefix = settings.get("prefix") or settings.get("location", "")
+        location = _of_type(str, settings.get("location", ""))
+        prefix = (_of_type(str, settings.get("prefix", "")) or location).rstrip("/")
         insecure = _of_type(bool, settings.get("insecure", False))
-        found.append((_of_type(str, prefix).rstrip("/"), insecure))
-    return found
+        if not location and not prefix.startswith("*."):
+            raise _Unusable("a registry in it has no location")
+        # what says both, podman does not take at all
+        found[prefix] = insecure and found.get(prefix, True)
+    return list(found.items())
 
 
 def _toml(data: bytes) -> dict[str, Any]:
@@ -230,35 +267,16 @@ def _of_type(kind: type, value: Any) -> Any:
     return value
 
 
-def _content(path: str, note: Note) -> bytes:
-    """What is in a file; nothing where there is none, or none that should be read."""
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            _check(os.fstat(file.fileno()).st_mode)
-            data = file.read(LIMIT + 1)
-            if len(data) > LIMIT:
-                raise _Unusable(f"it is larger than {LIMIT} bytes")
-            return data
-    except (FileNotFoundError, NotADirectoryError):
-        return b""
-    except OSError as error:
-        _pass_over(path, error.strerror or str(error), note)
-    except _Unusable as error:
-        _pass_over(path, str(error), note)
-    return b""
-
-
 def _without_waiting(path: str, flags: int) -> int:
     # the opening of a pipe waits for somebody to write
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _check(mode: int) -> None:
-    if not stat.S_ISREG(mode):
+def _check(mode: int, data: bytes) -> None:
+    # who names the null device means it
+    if not stat.S_ISREG(mode) and not stat.S_ISCHR(mode):
         raise _Unusable("it is no regular file")
-    if mode & stat.S_IWOTH:
-        raise _Unusable("everybody may write to it")
-
-
-def _pass_over(path: str, reason: str, note: Note) -> None:
-    note(f"trust: `{path}` is passed over: {reason}")
+    if len(data) > LIMIT:
+        raise _Unusable(f"it has more than {LIMIT} bytes")
+    if mode & _OTHERS_WRITE and _SIGN in data:
+        raise _Unusable(f"its mode {stat.S_IMODE(mode):04o} lets others write to it")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
 
 import pycurl
 
@@ -120,36 +121,50 @@ class Options:
         options = self._trusts.get(trust)
         if options is None:
             found = find_certificates(trust, self._environ)
-            options = self._trusts[trust] = tuple(_trust_options(trust, found))
+            options = self._trusts[trust] = tuple(self._trust_options(trust, found))
         return options
 
     def _trust_in_proxies(self) -> tuple[tuple[int, object], ...]:
         """Whom a proxy is believed by: `--insecure` and a registry's own CAs do not count."""
         if not self._proxys_trust:
             found = find_certificates(Trust(), self._environ)
-            given = ((pycurl.PROXY_CAINFO, found.ca_file), (pycurl.PROXY_CAPATH, found.ca_dir))
             self._proxys_trust = (
                 (pycurl.PROXY_SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
-                *((option, value) for option, value in given if value is not None),
+                *self._authorities(found, pycurl.PROXY_CAINFO, pycurl.PROXY_CAINFO_BLOB),
             )
         return self._proxys_trust
 
+    def _trust_options(self, trust: Trust, found: Certificates) -> Iterator[tuple[int, object]]:
+        yield pycurl.SSL_VERIFYPEER, int(trust.verify)
+        yield pycurl.SSL_VERIFYHOST, 2 if trust.verify else 0
+        yield from self._authorities(found, pycurl.CAINFO, pycurl.CAINFO_BLOB)
+        if found.client_cert and found.client_key:
+            yield pycurl.SSLCERT, found.client_cert
+            yield pycurl.SSLKEY, found.client_key
+            # nobody is there to be asked for one, and OpenSSL would
+            yield pycurl.KEYPASSWD, ""
 
-def _trust_options(trust: Trust, found: Certificates) -> list[tuple[int, object]]:
-    options: list[tuple[int, object]] = [
-        (pycurl.SSL_VERIFYPEER, int(trust.verify)),
-        (pycurl.SSL_VERIFYHOST, 2 if trust.verify else 0),
-    ]
-    given = (
-        (pycurl.CAINFO, found.ca_file),
-        (pycurl.CAPATH, found.ca_dir),
-        (pycurl.CAINFO_BLOB, found.ca_data),
-        (pycurl.SSLCERT, found.client_cert),
-        (pycurl.SSLKEY, found.client_key),
-        # nobody is there to be asked for one, and OpenSSL would
-        (pycurl.KEYPASSWD, "" if found.client_key else None),
-    )
-    return [*options, *((option, value) for option, value in given if value is not None)]
+    def _authorities(
+        self, found: Certificates, file: int, blob: int
+    ) -> Iterator[tuple[int, object]]:
+        if found.ca_data is not None:
+            path = self._named(found.ca_data)
+            yield (file, path) if path else (blob, found.ca_data)
+        elif found.ca_file:
+            yield file, found.ca_file
+
+    def _named(self, data: bytes) -> str | None:
+        """A file in memory: libcurl reads a file once, and a blob anew for each connection."""
+        if not hasattr(os, "memfd_create") or not os.path.isdir("/proc/self/fd"):
+            return None
+        try:
+            descriptor = os.memfd_create("authorities")
+        except OSError:
+            return None
+        weakref.finalize(self, os.close, descriptor)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        return f"/proc/self/fd/{descriptor}"
 
 
 def _fields(headers: tuple[tuple[str, str], ...]) -> list[bytes]:

@@ -5,14 +5,32 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote, urlsplit
 
 from idpbuilder.image.host import is_loopback
 
 NO_PROXY_AT_ALL = ""
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _NAME_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):([0-9]+)\Z")
+_PLACE = re.compile(r"(\[[^\s\[\]]+\]|[^\s:\[\]]+)(?::([0-9]{0,5}))?\Z")
+_LAST_PORT = 65535
+# what libcurl calls so, and the port that docker and podman take: libcurl's own is another
+_SCHEMES = {
+    "http": ("http", 80),
+    "https": ("https", 443),
+    "socks4": ("socks4", 1080),
+    "socks4a": ("socks4a", 1080),
+    # to libcurl this means that we resolve the registry's name: to docker and podman it does not,
+    # and behind such a proxy there often is no other way to a name
+    "socks5": ("socks5h", 1080),
+    "socks5h": ("socks5h", 1080),
+}
+_VARIABLES = {
+    "http": ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
+    "https": ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"),
+}
+_WRONG = "the address of the proxy in {} cannot be used"
 
 
 class ProxyUnusable(Exception):
@@ -20,7 +38,9 @@ class ProxyUnusable(Exception):
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str:
-    """The proxy for `url`; "" for none. Raises ValueError for what is no URL.
+    """The proxy for `url`, as libcurl takes it; "" for none.
+
+    Raises ValueError for what is no URL, ProxyUnusable for a proxy that is none.
 
     libcurl's own reading of the environment is not used: it ignores `HTTP_PROXY`, knows no port in
     `NO_PROXY`, and takes `.example.com` for `example.com` itself, which docker and podman do not.
@@ -30,10 +50,20 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str:
     # a registry on this machine is none that a proxy could reach; docker and its kin do the same
     if is_loopback(host):
         return NO_PROXY_AT_ALL
-    proxy = _first(environ, _names(parts.scheme, environ))
-    if not proxy or _is_excepted(host, port, _first(environ, ("no_proxy", "NO_PROXY"))):
+    variable, proxy = _first(environ, _names(parts.scheme, environ))
+    exceptions = _first(environ, ("NO_PROXY", "no_proxy"))[1]
+    if not proxy or _is_excepted(host, port, exceptions):
         return NO_PROXY_AT_ALL
-    return _naming_far_away(proxy)
+    return _usable(variable, proxy)
+
+
+def secrets_in(environ: Mapping[str, str]) -> Iterator[str]:
+    """The passwords in the proxies that the environment names, also as they are sent."""
+    for variable in {name for names in _VARIABLES.values() for name in names}:
+        login = environ.get(variable, "").rpartition("@")[0].rpartition("://")[2]
+        user, _, password = login.partition(":")
+        if password:
+            yield from (password, unquote(password), f"{unquote(user)}:{unquote(password)}")
 
 
 def octets_of(proxy: str) -> bytes:
@@ -51,25 +81,32 @@ def speaks_tls(url: str) -> bool:
 
 def _names(scheme: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The variables that may name the proxy, the first that is not empty counts."""
-    if scheme != "http":
-        return ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+    names = _VARIABLES.get(scheme, _VARIABLES["https"])
     # a CGI server makes HTTP_PROXY of a request's `Proxy` header: whoever sent it would choose
-    upper = () if "REQUEST_METHOD" in environ else ("HTTP_PROXY",)
-    return ("http_proxy", *upper, "all_proxy", "ALL_PROXY")
+    cgi = environ.get("REQUEST_METHOD")
+    return tuple(name for name in names if not (cgi and name == "HTTP_PROXY"))
 
 
-def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
-    return next(filter(None, (environ.get(name, "").strip() for name in names)), "")
+def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
+    found = ((name, environ.get(name, "").strip()) for name in names)
+    return next((one for one in found if one[1]), ("", ""))
 
 
-def _naming_far_away(proxy: str) -> str:
-    """`proxy`, which resolves the registry's name itself if it speaks SOCKS 5.
-
-    To libcurl `socks5` means that we do. To docker and podman it does not, and behind such a proxy
-    there often is no other way to a name.
+def _usable(variable: str, proxy: str) -> str:
+    """`proxy` with its scheme and port, and an `@` in its password, where libcurl would stop,
+    escaped.
     """
-    local = "socks5://"
-    return f"socks5h://{proxy[len(local) :]}" if proxy.lower().startswith(local) else proxy
+    scheme, separator, rest = proxy.partition("://")
+    if not separator:
+        scheme, rest = "http", proxy
+    login, at, place = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")
+    found, known = _PLACE.match(place), _SCHEMES.get(scheme.lower())
+    if known is None or not found or "%00" in login:
+        raise ProxyUnusable(_WRONG.format(variable))
+    name, port = known[0], int(found[2] or known[1])
+    if not 0 < port <= _LAST_PORT:
+        raise ProxyUnusable(_WRONG.format(variable))
+    return f"{name}://{login.replace('@', '%40')}{at}{found[1]}:{port}"
 
 
 def _is_excepted(host: str, port: int | None, exceptions: str) -> bool:
@@ -101,6 +138,10 @@ def _excepts(entry: str, host: str, port: int | None) -> bool:
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """The network, or the address as one of its own, that `text` is."""
     try:
-        return ipaddress.ip_network(text.strip("[]"), strict=False)
+        network = ipaddress.ip_network(text.strip("[]"), strict=False)
     except ValueError:
         return None
+    mapped = network.network_address
+    if isinstance(mapped, ipaddress.IPv6Address) and mapped.ipv4_mapped and "/" not in text:
+        return ipaddress.ip_network(mapped.ipv4_mapped)
+    return network

@@ -10,8 +10,9 @@ from math import inf
 
 import pycurl
 
+from idpbuilder.image.host import may_lead_to, reach
 from idpbuilder.transport.answer import Answer
-from idpbuilder.transport.failures import Fault, failure_of, unauthorized_by_proxy
+from idpbuilder.transport.failures import Fault, answer_of_proxy, failure_of
 from idpbuilder.transport.proxy import speaks_tls
 from idpbuilder.transport.rate import Turnstile
 from idpbuilder.transport.watchdog import Allowances, Phase, Watch
@@ -54,6 +55,7 @@ class Transfer:
         "_body_ended",
         "_desk",
         "_failure",
+        "_peer",
         "_reader",
         "_started",
         "_taken",
@@ -82,6 +84,7 @@ class Transfer:
         self._desk = desk
         self._answer = Answer(request.answer_limit)
         self._failure: TransportFailure | None = None
+        self._peer = ""
         self._reader: BodyReader | None = None
         # of a body that is still being made, only its reader knows where it ends
         self.size = request.body.size if request.body else 0
@@ -164,12 +167,13 @@ class Transfer:
         elif failure is None and not answer.whole_head:
             # libcurl takes the end of the connection for the end of the head
             failure = failure_of(Fault(pycurl.E_PARTIAL_FILE))
-        elif answer.status == 407 and self.proxy and not speaks_tls(self.request.url):
-            # no registry says that: without a tunnel the proxy's answer stands in its place
-            failure = unauthorized_by_proxy()
+        elif self.proxy and not speaks_tls(self.request.url):
+            # without a tunnel the proxy's answer stands in the place of the registry's
+            failure = answer_of_proxy(answer.status, answer.headers)
         if failure is not None:
             return self._completion(None, failure)
-        response = Response(answer.status, answer.headers, answer.body, self.request.url)
+        url, peer = self.request.url, self._peer
+        response = Response(answer.status, answer.headers, answer.body, url, peer)
         return self._completion(response, None)
 
     @property
@@ -185,7 +189,16 @@ class Transfer:
 
     # -- called by libcurl: nothing may be raised here
 
-    def _on_connected(self, *_addresses: object) -> int:
+    def _on_connected(self, peer: str, *_others: object) -> int:
+        if not self.proxy and self.request.unix_socket is None:
+            # a name is known by its address only now; nothing has been asked yet
+            self._peer = peer
+            led_by = self.request.led_by
+            if led_by and not may_lead_to(led_by, peer):
+                message = f"the registry leads to {peer}, {reach(peer).value}"
+                self._failure = TransportFailure(FailureKind.ASTRAY, message)
+                abort: int = pycurl.PREREQFUNC_ABORT
+                return abort
         phase = Phase.AWAITING if self.size == 0 else Phase.SENDING
         self.watch.enter(phase, self._desk.clock())
         ok: int = pycurl.PREREQFUNC_OK

@@ -24,6 +24,7 @@ class FailureKind(Enum):
     PROTOCOL = "protocol"  # what came back is not HTTP
     BODY_READ = "body read"  # the local file could not be read: the cause is in `cause`
     SINK = "sink"  # what came could not be put away: the cause is in `cause`
+    ASTRAY = "astray"  # the URL came from one who may not lead there
     SETUP = "setup"  # the request could not be made at all
 
 

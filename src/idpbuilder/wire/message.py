@@ -65,7 +65,8 @@ class Request:
 
     With `unix_socket` the connection goes there, and the URL's host is but a label. With `sink` the
     body of a success is handed over as it comes, in place of being kept. A `patient` request waits
-    for the first byte of its answer without a limit.
+    for the first byte of its answer without a limit. `led_by` is the host or address of whoever
+    sent us to the URL, where that was no user: nothing is asked of what he may not lead to.
     """
 
     method: str
@@ -77,13 +78,17 @@ class Request:
     unix_socket: str | None = None
     sink: Sink | None = None
     patient: bool = False
+    led_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer to a request whose URL was `url`."""
+    """The answer to a request whose URL was `url`; `peer` is the address that gave it, "" where a
+    proxy stands between.
+    """
 
     status: int
     headers: Headers
     body: bytes
     url: str
+    peer: str = ""
