@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from idpbuilder.image import Digest
 from idpbuilder.image.host import is_loopback
 from idpbuilder.image.reference import split_host_port
 from idpbuilder.memory import AnyMemory, KnownRegistry
+from idpbuilder.push.known import Known
 from idpbuilder.push.pace import Pace
 from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, Until, join, send
 from idpbuilder.registry.auth import Authenticator
@@ -65,35 +66,6 @@ class SessionOptions:
     scheme: str = ""
     confide: Confide = confide_in_nobody
     jobs: int | None = None
-
-
-@dataclass(slots=True)
-class Known:
-    """Where blobs of this registry are, as far as this run has seen: digest to repositories."""
-
-    repositories: dict[Digest, list[str]] = field(default_factory=dict)
-
-    def add(self, digest: Digest, repository: str) -> None:
-        """`repository` holds `digest`."""
-        places = self.repositories.setdefault(digest, [])
-        if repository not in places:
-            places.append(repository)
-
-    def has(self, digest: Digest, repository: str) -> bool:
-        """Whether `repository` was seen to hold `digest`."""
-        return repository in self.repositories.get(digest, ())
-
-    def forget(self, digest: Digest, repository: str) -> None:
-        """`repository` turned out not to hold `digest`, or to have lost it."""
-        places = self.repositories.get(digest, [])
-        if repository in places:
-            places.remove(repository)
-
-    def elsewhere(self, digest: Digest, repository: str) -> str | None:
-        """Another repository of this registry that holds `digest`."""
-        return next(
-            (place for place in self.repositories.get(digest, ()) if place != repository), None
-        )
 
 
 class RegistrySession:
@@ -359,12 +331,12 @@ class RegistrySession:
         if self._settled or not self._schemes:
             return False
         portless = split_host_port(self.registry)[1] is None
-        plain = failure.kind is FailureKind.NOT_TLS or (
+        plain = failure.kind in (FailureKind.NOT_TLS, FailureKind.NO_TUNNEL) or (
             portless and failure.kind is FailureKind.CONNECT
         )
         if plain:
             self.endpoint = Endpoint.of(self._schemes.pop(0), self.registry)
-            self._note(f"{self.registry} does not speak TLS: going on over plain HTTP")
+            self._note(f"{self.registry}: {failure.message}: going on over plain HTTP")
         return plain
 
     def _rebased(self, request: Request) -> Request:
