@@ -61,6 +61,13 @@ def push_flags() -> list[click.Parameter]:
             help="Push below PREFIX, [http://|https://]host[:port][/namespace...].",
         ),
         Flag(
+            ["--from-file"],
+            group="Destination",
+            metavar="LIST",
+            help="Push the images of a list too, a line each: IMAGE [DESTINATION...] "
+            "[platform=OS/ARCH], or a JSON object; - reads it from standard input.",
+        ),
+        Flag(
             ["--to"],
             group="Destination",
             multiple=True,
@@ -140,6 +147,12 @@ def push_flags() -> list[click.Parameter]:
             group="Packing",
             is_flag=True,
             help="Neither read nor write the memory of layers that were packed before.",
+        ),
+        Flag(
+            ["--keep-going"],
+            group="Operation",
+            is_flag=True,
+            help="Push the other images when one fails.",
         ),
         Flag(
             ["--no-resume"],

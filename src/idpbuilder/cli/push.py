@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from idpbuilder.cli.command import Run
     from idpbuilder.cli.given import Given
     from idpbuilder.cli.view import View
-    from idpbuilder.image import Reference
     from idpbuilder.packing.method import Method
-    from idpbuilder.push.destination import Prefix
-    from idpbuilder.push.options import PushOptions
+    from idpbuilder.push.options import Order, PushOptions
     from idpbuilder.push.result import PushFailure, PushResult
+
+_STDIN_LIMIT = 64 * 1024 * 1024
 
 
 def _push(**values: object) -> int:
@@ -116,6 +116,13 @@ def _view(given: Given) -> View:
 
 def _options(given: Given, values: dict[str, Any], session: Session) -> PushOptions:
     from idpbuilder.cli.given import parsed
+    from idpbuilder.cli.places import (
+        PLATFORM_HINT,
+        REGISTRY_HINT,
+        TO_HINT,
+        destination,
+        prefix,
+    )
     from idpbuilder.cli.values import duration, rate, whole_number
     from idpbuilder.image import Platform
     from idpbuilder.push.options import (
@@ -128,16 +135,18 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
     images: tuple[str, ...] = values["images"]
     if "" in images:
         raise UsageError("IMAGE is empty", hint="name a path, or leave it out")
-    if given.has("all_tags") and not images:
+    listed = _listed(given, images, values["to"])
+    if given.has("all_tags") and not images and not listed:
         raise UsageError(
             "`--all-tags` needs an IMAGE",
             hint="name the repository whose tags are pushed; without IMAGE one image is chosen",
         )
     arguments: dict[str, Any] = {
         "images": images,
-        "to": tuple(parsed(text, "`--to`", _destination, _TO_HINT) for text in values["to"]),
-        "prefix": given.value("registry", _prefix, None, _REGISTRY_HINT),
-        "platform": given.value("platform", Platform.parse, None, _PLATFORM_HINT),
+        "listed": listed,
+        "to": tuple(parsed(text, "`--to`", destination, TO_HINT) for text in values["to"]),
+        "prefix": given.value("registry", prefix, None, REGISTRY_HINT),
+        "platform": given.value("platform", Platform.parse, None, PLATFORM_HINT),
         "username": given.value("username", _user, None),
         "authfile": given.value("authfile", str, None),
         "cert_dir": given.value("cert_dir", _folder, None),
@@ -153,53 +162,50 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
         "memory": not given.has("no_cache"),
         "resume": not given.has("no_resume"),
         "all_tags": given.has("all_tags"),
+        "keep_going": given.has("keep_going"),
         "dry_run": given.has("dry_run"),
         "verify": given.has("verify"),
         "confide": session.secrets.add,
     }
     # last, so that nobody types a password for a command that cannot run
-    arguments["password"] = _password(given, images, session)
+    arguments["password"] = _password(given, session)
     return PushOptions(**arguments)
 
 
-_TO_HINT = "write a destination as `host[:port]/path/name[:tag]`"
-_REGISTRY_HINT = "write it as `[http://|https://]host[:port][/namespace]`"
-_PLATFORM_HINT = "write it as `linux/amd64` or `linux/arm/v7`"
-
-
-def _destination(text: str) -> Reference:
-    from idpbuilder.cli.values import BadValue
-    from idpbuilder.image import Reference
-
-    name, _, digest = text.rpartition("@")
-    _refuse_secrets(name if digest.startswith(("sha256:", "sha512:")) else text)
-    if "://" in text:
-        raise BadValue("a destination has no scheme", "for plain HTTP use `--registry http://HOST`")
-    reference = Reference.parse(text)
-    if not reference.registry and "/" not in reference.repository:
-        raise BadValue(
-            "it names no registry", f"{_TO_HINT}; on Docker Hub, as `docker.io/user/name`"
+def _listed(given: Given, images: Sequence[str], to: Sequence[str]) -> tuple[Order, ...]:
+    """The images of the list, none without one. Raises UsageError, before anything is read where
+    standard input is wanted twice.
+    """
+    path = given.value("from_file", str, None)
+    if path is not None and to:
+        raise UsageError(
+            "`--to` and `--from-file` contradict each other",
+            hint="write the destinations into the list, behind their images",
         )
-    return reference
+    uses = [name for name, used in _uses_of_stdin(given, images, path) if used]
+    orders: tuple[Order, ...] = ()
+    if path is not None and len(uses) < 2:
+        from idpbuilder.cli.listed import read_list
+        from idpbuilder.cli.places import PLATFORM_HINT
+        from idpbuilder.image import Platform
+
+        platform = given.value("platform", Platform.parse, None, PLATFORM_HINT)
+        orders = read_list(path, _stdin_of("the list"), platform)
+        uses += ["the image"] * [order.image for order in orders].count("-")
+    if len(uses) > 1:
+        raise UsageError(
+            f"standard input cannot be both {uses[0]} and {uses[1]}",
+            hint="use IDPBUILDER_REGISTRY_PASSWORD for a password, and files for the others",
+        )
+    return orders
 
 
-def _prefix(text: str) -> Prefix:
-    from idpbuilder.push.destination import Prefix
-
-    _refuse_secrets(text)
-    return Prefix.parse(text)
-
-
-def _refuse_secrets(text: str) -> None:
-    """Raise Unrepeatable for a place, its digest left out, with a user in it or a query."""
-    from idpbuilder.cli.values import Unrepeatable
-
-    if "@" in text:
-        # a password may hold a slash: wherever the `@` is, what stands before it may be one
-        hint = "give them with `--username` and `--password-stdin`"
-        raise Unrepeatable("holds a user name or password", hint)
-    if "?" in text:
-        raise Unrepeatable("holds a query", "leave out the `?` and what follows it")
+def _uses_of_stdin(
+    given: Given, images: Sequence[str], path: str | None
+) -> Iterator[tuple[str, bool]]:
+    yield from (("the image", image == "-") for image in images)
+    yield "the list", path == "-"
+    yield "the password", given.has("password_stdin")
 
 
 def _user(text: str) -> str:
@@ -244,19 +250,14 @@ def _folder(text: str) -> str:
     return text
 
 
-def _password(given: Given, images: Sequence[str], session: Session) -> str | None:
+def _password(given: Given, session: Session) -> str | None:
     if given.has("password_stdin"):
         if given.is_set("password"):
             raise UsageError(
                 "`--password` and `--password-stdin` contradict each other",
                 hint="leave one of them out",
             )
-        if "-" in images:
-            raise UsageError(
-                "standard input cannot be both the image and the password",
-                hint="use IDPBUILDER_REGISTRY_PASSWORD for the password",
-            )
-        password: str | None = _password_from_stdin()
+        password: str | None = _password_of(_stdin_of("the password")())
     else:
         password = given.secret("password")
     if password:
@@ -266,16 +267,24 @@ def _password(given: Given, images: Sequence[str], session: Session) -> str | No
     return password
 
 
-def _password_from_stdin() -> str:
+def _stdin_of(what: str) -> Callable[[], bytes]:
+    """Reads standard input, which is `what`. Raises UsageError."""
+
+    def read() -> bytes:
+        try:
+            return sys.stdin.buffer.read(_STDIN_LIMIT)
+        # closed before the program began, standard input is None
+        except (OSError, ValueError, AttributeError) as error:
+            raise UsageError(
+                f"{what} cannot be read", "standard input is closed", f"pipe {what} in"
+            ) from error
+
+    return read
+
+
+def _password_of(data: bytes) -> str:
     import os
 
-    try:
-        data = sys.stdin.buffer.read()
-    # closed before the program began, standard input is None
-    except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(
-            "the password cannot be read", "standard input is closed", "pipe the password in"
-        ) from error
     # the one line end that `echo` adds, and no more: a password may end in another
     text = os.fsdecode(data)
     text = text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")

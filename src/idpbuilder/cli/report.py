@@ -17,6 +17,7 @@ from idpbuilder.push.events import (
     Note,
     Progress,
     PushStarted,
+    RunEnded,
     Warned,
 )
 from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
@@ -80,6 +81,9 @@ class TextReport:
             self._err.line(failure_text(event.error, self._secrets))
         elif isinstance(event, PushResult):
             self._result(event)
+        elif isinstance(event, RunEnded):
+            if self._shown.progress:
+                self._err.line(summary(event))
         else:
             if isinstance(event, ManifestEnded):
                 self._manifest = event.status
@@ -114,6 +118,25 @@ class TextReport:
                 self._out.line(line)
         else:
             self._out.line(f"Image pushed: {result.reference}")
+
+
+def summary(event: RunEnded) -> str:
+    """What came of several pushes, in a line."""
+    results = [one for one in event.outcomes if isinstance(one, PushResult)]
+    unchanged = [one for one in results if not one.bytes_sent]
+    failed = len(event.outcomes) - len(results)
+    counts = (
+        (len(results) - len(unchanged), "pushed"),
+        (len(unchanged), "unchanged"),
+        (failed, "failed"),
+    )
+    words = ", ".join(f"{count} {word}" for count, word in counts if count)
+    sent = sum(one.bytes_sent for one in results)
+    saved = sum(one.size for one in results) - sent
+    return (
+        f"{len(event.outcomes)} pushes: {words}; {size_text(sent)} sent,"
+        f" {size_text(max(saved, 0))} not sent again, {event.seconds:.1f} s"
+    )
 
 
 def plan(result: PushResult, manifest: BlobStatus) -> list[str]:

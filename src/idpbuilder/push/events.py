@@ -71,6 +71,14 @@ class Warned:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """All of several pushes are over; `seconds` since the first began."""
+
+    outcomes: tuple[PushResult | PushFailure, ...]
+    seconds: float
+
+
 Event = (
     ImageChosen
     | PushStarted
@@ -80,6 +88,7 @@ Event = (
     | PushFailure
     | Note
     | Warned
+    | RunEnded
 )
 
 

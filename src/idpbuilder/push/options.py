@@ -15,17 +15,31 @@ RETRIES_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """An image to push: `image` as a user named it, None for what was built last; to exactly `to`,
+    or where its name says; of it the one `platform`. `line` names the line of a list that says so.
+    """
+
+    image: str | None
+    to: tuple[Reference, ...] = ()
+    platform: Platform | None = None
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PushOptions:
     """`timeout` in seconds for each destination, None without limit; `limit_rate` in bytes per
     second over all transfers, None without; `jobs` concurrent transfers per registry, None for as
     many as pay. `method` is how raw layers are packed, and with `all_layers` the packed ones too.
     `memory` says whether earlier runs are remembered, `resume` whether what they left half sent is
     gone on with; `all_tags` asks for every tag of the named repositories. `username` and `password`
-    come from flags and variables, each None where neither names it. `confide` is told whatever else
+    come from flags and variables, each None where neither names it. `listed` are the images of a
+    list; with `keep_going` one that fails does not stop the others. `confide` is told whatever else
     turns out to be secret.
     """
 
     images: tuple[str, ...] = ()
+    listed: tuple[Order, ...] = ()
     to: tuple[Reference, ...] = ()
     prefix: Prefix | None = None
     platform: Platform | None = None
@@ -45,4 +59,11 @@ class PushOptions:
     all_tags: bool = False
     dry_run: bool = False
     verify: bool = False
+    keep_going: bool = False
     confide: Confide = field(default=confide_in_nobody, repr=False, compare=False)
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """All that is to be pushed: the images that were named, then the listed ones."""
+        named = tuple(Order(image, self.to, self.platform) for image in self.images)
+        return (*named, *self.listed) or (Order(None, self.to, self.platform),)

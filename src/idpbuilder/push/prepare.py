@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from idpbuilder.credentials import CredentialStores, Given
 from idpbuilder.credentials import Surroundings as CredentialSurroundings
-from idpbuilder.errors import PushError, UsageError
+from idpbuilder.errors import Interrupted, PushError, UsageError
 from idpbuilder.image import Digest, Reference
 from idpbuilder.memory import AnyMemory
 from idpbuilder.push.destination import Destination, destinations
 from idpbuilder.push.events import ImageChosen, Note, Reporter, Warned
 from idpbuilder.push.late import LatePacker
 from idpbuilder.push.layers import Recent
-from idpbuilder.push.options import PushOptions
+from idpbuilder.push.options import Order, PushOptions
 from idpbuilder.push.pushing import check_digest
 from idpbuilder.push.result import PushFailure
 from idpbuilder.push.session import RegistrySession, SessionOptions
@@ -82,24 +82,40 @@ class Preparation:
             CredentialSurroundings(os.environ, self._warn, options.confide, check, note=self._note),
         )
 
-    def errands(self, sources: ExitStack) -> list[Errand]:
-        """What there is to do, in order; `sources` closes what was opened. Raises Failed."""
-        wanted = self._options.images or (None,)
-        images = [image for text in wanted for image in self._open(text, sources)]
-        if self._options.to and len(images) != 1:
-            error = UsageError(
-                "`--to` takes exactly one image",
-                f"there are {len(images)}",
-                "name one image of the source, as in `oci:PATH:REF`, or use `--registry`",
-            )
-            raise Failed(PushFailure(wanted[0] or "", None, error))
-        return [errand for image in images for errand in self._destined(image)]
+    def errands(self, sources: ExitStack) -> list[Errand | PushFailure]:
+        """What there is to do, in order, and what failed already; `sources` closes what was opened.
 
-    def _open(self, text: str | None, sources: ExitStack) -> tuple[SourceImage, ...]:
+        Raises Failed for the first failure, unless the others are to go on.
+        """
+        found: list[Errand | PushFailure] = []
+        orders = self._options.orders
+        if self._options.to and len(self._options.images) > 1:
+            # before anything is opened: an export may take minutes
+            raise Failed(PushFailure(orders[0].image or "", None, _too_many(len(orders))))
+        for order in orders:
+            try:
+                found += self._errands_of(order, sources)
+            except Failed as failed:
+                error = failed.failure.error
+                if order.line and not error.what.startswith(order.line):
+                    error.what = f"{order.line}: {error.what}"
+                if not self._options.keep_going or isinstance(error, Interrupted):
+                    raise
+                found.append(failed.failure)
+        return found
+
+    def _errands_of(self, order: Order, sources: ExitStack) -> list[Errand]:
+        images = self._open(order, sources)
+        if order.to and len(images) != 1:
+            raise Failed(PushFailure(order.image or "", None, _too_many(len(images), order.line)))
+        return [errand for image in images for errand in self._destined(image, order)]
+
+    def _open(self, order: Order, sources: ExitStack) -> tuple[SourceImage, ...]:
+        text = order.image
         try:
             source = open_source(
                 text,
-                self._options.platform,
+                order.platform,
                 self._stop_check,
                 all_tags=self._options.all_tags,
                 surroundings=self._surroundings(),
@@ -139,9 +155,9 @@ class Preparation:
 
         return arrived
 
-    def _destined(self, image: SourceImage) -> list[Errand]:
+    def _destined(self, image: SourceImage, order: Order) -> list[Errand]:
         try:
-            places = destinations(image, self._options.to, self._options.prefix)
+            places = destinations(image, order.to, self._options.prefix)
             for place in places:
                 self._check(image, place)
             return [Errand(image, place, self._session(place)) for place in places]
@@ -217,3 +233,13 @@ class Preparation:
 
     def _warn(self, text: str) -> None:
         self._reporter.emit(Warned(text))
+
+
+def _too_many(count: int, line: str = "") -> UsageError:
+    return UsageError(
+        f"{line}: a destination takes exactly one image"
+        if line
+        else "`--to` takes exactly one image",
+        f"there are {count}",
+        "name one image of the source, as in `oci:PATH:REF`, or use `--registry`",
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack, suppress
 
-from idpbuilder.errors import PushError, PushTimeout
+from idpbuilder.errors import Interrupted, PushError, PushTimeout
 from idpbuilder.memory import Forgetful, open_memory
-from idpbuilder.push.events import Reporter
+from idpbuilder.push.events import Reporter, RunEnded
 from idpbuilder.push.late import LatePacker
 from idpbuilder.push.layers import Layers, LayersElsewhere
 from idpbuilder.push.options import PushOptions
@@ -28,9 +29,11 @@ Outcome = PushResult | PushFailure
 def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, ...]:
     """Push every image of `options` to its destinations, one after the other.
 
-    What becomes of each is emitted and returned, in order; the first failure is the last outcome.
+    What becomes of each is emitted and returned, in order; the first failure is the last outcome,
+    unless the others are to go on.
     All sources are opened and all destinations settled before anything is sent.
     """
+    began = time.monotonic()
     settings = EngineSettings(connections=options.jobs, limit_rate=options.limit_rate)
     outcomes: list[Outcome] = []
     # what packs and sends reads from the sources: it ends before they are closed
@@ -50,14 +53,42 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
             patience = _Patience(stop)
             errands = Preparation(options, reporter, patience.check, tools).errands(sources)
             for number, errand in enumerate(errands):
-                last = all(other.image is not errand.image for other in errands[number + 1 :])
-                result = _push(errand, options, reporter, patience, tools, last=last)
-                outcomes.append(result)
-                reporter.emit(result)
+                last = not any(_is_of(errand, other) for other in errands[number + 1 :])
+                outcome = _outcome(errand, options, reporter, patience, tools, last=last)
+                outcomes.append(outcome)
+                reporter.emit(outcome)
         except Failed as failed:
             outcomes.append(failed.failure)
             reporter.emit(failed.failure)
+    if len(outcomes) > 1:
+        reporter.emit(RunEnded(tuple(outcomes), time.monotonic() - began))
     return tuple(outcomes)
+
+
+def _is_of(errand: Errand | PushFailure, other: Errand | PushFailure) -> bool:
+    """Whether both need the packed layers of one image."""
+    both = isinstance(errand, Errand) and isinstance(other, Errand)
+    return both and errand.image is other.image
+
+
+def _outcome(
+    errand: Errand | PushFailure,
+    options: PushOptions,
+    reporter: Reporter,
+    patience: _Patience,
+    tools: Tools,
+    *,
+    last: bool,
+) -> Outcome:
+    """What became of one errand. Raises Failed for a failure after which the others stop."""
+    if isinstance(errand, PushFailure):
+        return errand
+    try:
+        return _push(errand, options, reporter, patience, tools, last=last)
+    except Failed as failed:
+        if not options.keep_going or isinstance(failed.failure.error, Interrupted):
+            raise
+        return failed.failure
 
 
 class _Patience:
