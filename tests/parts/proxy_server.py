@@ -106,13 +106,22 @@ class ProxyServer:
 
 
 class Tinyproxy(ProxyServer):
-    """With `refused`, a regular expression, it lets nobody through to such a host."""
+    """With `refused`, a regular expression, it lets nobody through to such a host; with
+    `tunnels_to` it makes tunnels to that port alone, as Debian sets it up.
+    """
 
     def __init__(
-        self, program: str = "tinyproxy", *, user: str = "", password: str = "", refused: str = ""
+        self,
+        program: str = "tinyproxy",
+        *,
+        user: str = "",
+        password: str = "",
+        refused: str = "",
+        tunnels_to: int | None = None,
     ) -> None:
         super().__init__(program, user=user, password=password)
         self._refused = refused
+        self._tunnels_to = tunnels_to
 
     def command(self) -> list[str]:
         config, folder = self.folder / "config", self.folder
@@ -123,6 +132,8 @@ class Tinyproxy(ProxyServer):
         if self._refused:
             (folder / "filter").write_text(f"{self._refused}\n")
             lines.append(f'Filter "{folder}/filter"')
+        if self._tunnels_to:
+            lines.append(f"ConnectPort {self._tunnels_to}")
         config.write_text("\n".join(lines) + "\n")
         return [self.program, "-d", "-c", str(config)]
 

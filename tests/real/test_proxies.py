@@ -235,6 +235,19 @@ def test_what_a_proxy_does_not_let_through_is_told_apart(
         case.fails(why, "NO_PROXY", away(tls_distribution), HTTPS_PROXY=proxy.url)
 
 
+def test_an_insecure_registry_without_tls_needs_no_tunnel(
+    case: Case, distribution: Distribution
+) -> None:
+    host = away(distribution)
+    with Tinyproxy(need("tinyproxy"), tunnels_to=443) as proxy:
+        proxies = {"HTTP_PROXY": proxy.url, "HTTPS_PROXY": proxy.url}
+        why = "the proxy does not let the connection through (403)"
+        case.fails(why, PROXY_HINT, host, **proxies)
+        done = case.push(host, "--insecure", **proxies)
+        assert done.code == 0, done.err
+        assert f"{why}: going on over plain HTTP" in done.err
+
+
 def test_what_a_proxy_answers_to_plain_http_is_told_apart_from_the_registrys_answers(
     case: Case, distribution: Distribution, htpasswd_distribution: Distribution
 ) -> None:
@@ -347,6 +360,6 @@ def test_a_tunnels_proxy_sees_no_credentials_of_the_registrys(
         user = ("--username", USER, "--password", PASSWORD)
         done = case.push(away(registry), *user, HTTPS_PROXY=proxy.url)
         assert done.code == 0, done.err
-        # the first line is of the connection that waited for the proxy to come up
-        asked = {line.split()[5] for line in proxy.log.splitlines()[1:]}
-    assert asked == {"CONNECT"}
+        asked = {line.split()[5] for line in proxy.log.splitlines()}
+    # the connection that waited for the proxy to come up asked for nothing
+    assert asked - {"-"} == {"CONNECT"}

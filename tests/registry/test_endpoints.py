@@ -64,9 +64,9 @@ def test_a_location_that_leaves_tls_for_another_host_is_refused_unless_insecure(
         ("169.254.169.254", "an address of this link alone"),
         ("[fd00::1]", "an address inside this network"),
         ("localhost", "an address of this machine"),
-        ("0x7f.1", "an address of this machine"),
-        ("127%2e0%2e0%2e1", "an address of this machine"),
-        ("loc%61lhost", "an address of this machine"),
+        ("0x7f.1", "an address in disguise"),
+        ("127%2e0%2e0%2e1", "an address in disguise"),
+        ("loc%61lhost", "an address in disguise"),
         ("[::ffff:127.0.0.1]", "an address of this machine"),
         ("[64:ff9b::169.254.169.254]", "an address of this link alone"),
     ],
@@ -81,6 +81,13 @@ def test_a_registry_inside_this_network_never_leads_to_this_machine_or_its_link(
     inside = Endpoint("http", "10.0.0.5:5000")
     with pytest.raises(InvalidValue, match="leads to"):
         inside.resolve("http://10.0.0.5:5000/v2/", f"http://{host}/u")
+
+
+@pytest.mark.parametrize("host", ["2852039166", "0xa9fea9fe", "%31%36%39.254.169.254"])
+def test_nobody_leads_to_an_address_in_disguise(host: str) -> None:
+    here = Endpoint("http", "127.0.0.1:5000")
+    with pytest.raises(InvalidValue, match="an address in disguise"):
+        here.resolve("http://127.0.0.1:5000/v2/", f"http://{host}/u", peer="127.0.0.1")
 
 
 def test_a_registry_on_this_machine_may_lead_to_another_port_of_it() -> None:

@@ -302,7 +302,7 @@ def test_a_file_that_others_may_write_is_no_matter_where_it_makes_nothing_insecu
     assert machine.warnings == []
 
 
-def test_a_file_that_may_not_be_read_is_noted_alone(
+def test_a_file_of_the_systems_that_may_not_be_read_is_noted_alone(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # root may read everything
@@ -313,7 +313,12 @@ def test_a_file_that_may_not_be_read_is_noted_alone(
     monkeypatch.setattr(insecure, "_without_waiting", refuse)
     assert machine.said_by("a.test") is None
     assert f"trust: `{path}` is passed over: Permission denied" in machine.notes
-    assert machine.warnings == []
+    own = machine.write(USER_CONF, table("a.test"))
+    machine.notes.clear()
+    machine.warnings.clear()
+    assert machine.said_by("a.test") is None
+    assert f"`{own}` counts as empty: Permission denied" in machine.warnings
+    assert not any(str(machine.folder / "etc") in warning for warning in machine.warnings)
 
 
 def test_what_is_no_file_is_neither_read_nor_waited_for(machine: Machine) -> None:
@@ -323,7 +328,8 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(machine: Machine) -> Non
     os.mkfifo(pipe)
     machine.environ["CONTAINERS_REGISTRIES_CONF"] = "/dev/zero"
     assert machine.said_by("a.test") is None
-    assert [note.rpartition(": ")[2] for note in machine.notes] == ["Is a directory"]
+    daemon = machine.folder / DAEMON
+    assert machine.notes == [f"trust: `{daemon}` is passed over: Is a directory"]
     assert machine.warnings == [f"`{pipe}` counts as empty: it is no regular file"]
 
 

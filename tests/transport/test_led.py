@@ -1,4 +1,4 @@
-"""Requests to where somebody sent us: the address behind a name is known when it is connected to."""
+"""Requests to where somebody sent us: which address is behind a name, a connection tells."""
 
 from __future__ import annotations
 

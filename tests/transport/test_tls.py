@@ -150,9 +150,20 @@ def test_a_key_with_a_passphrase_is_told_and_nobody_is_asked_for_it(
     )
 
 
-@pytest.mark.parametrize("bad", ["me.cert", "me.key"])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("me.cert", "`{}/me.cert` cannot be read: it holds no certificate in PEM form"),
+        ("me.key", "the client certificate or its key cannot be used"),
+    ],
+)
 def test_a_client_certificate_that_is_none_is_told(
-    engine: CurlEngine, finish: Finish, certificates: Certificates, tmp_path: Path, bad: str
+    engine: CurlEngine,
+    finish: Finish,
+    certificates: Certificates,
+    tmp_path: Path,
+    bad: str,
+    message: str,
 ) -> None:
     shutil.copy(certificates.client.cert, tmp_path / "me.cert")
     shutil.copy(certificates.client.key, tmp_path / "me.key")
@@ -161,8 +172,7 @@ def test_a_client_certificate_that_is_none_is_told(
     with ScriptedServer(answering(OK), tls=context) as server:
         trust = Trust(verify=False, cert_dir=str(tmp_path))
         (done,) = finish(engine, Request("GET", f"{server.url}/", trust=trust))
-    message = failure(done, FailureKind.SETUP)
-    assert message == "the client certificate or its key cannot be used"
+    assert failure(done, FailureKind.SETUP) == message.format(tmp_path)
 
 
 def test_of_several_client_certificates_the_first_is_shown(

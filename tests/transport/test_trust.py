@@ -250,15 +250,24 @@ def test_a_folder_without_crts_leaves_the_bundle(machine: Machine, folder: Path)
     assert found == Certificates(ca_file=str(machine.bundle))
 
 
-def test_a_crt_that_cannot_be_read_is_told(machine: Machine, folder: Path) -> None:
+def test_a_crt_that_cannot_be_read_counts_for_nothing(machine: Machine, folder: Path) -> None:
     (folder / "ca.crt").mkdir()
-    with pytest.raises(TrustUnusable, match=r"ca.crt` cannot be read: Is a directory"):
-        machine.find(Trust(cert_dir=str(folder)))
+    (folder / "gone.crt").symlink_to("/no/such")
+    found = machine.find(Trust(cert_dir=str(folder)))
+    assert found == Certificates(ca_file=str(machine.bundle))
+
+
+KEY = "-----BEGIN EC PRIVATE KEY-----"
+
+
+def pair(folder: Path, name: str = "me") -> None:
+    """A client's certificate and its key, as far as can be seen."""
+    (folder / f"{name}.cert").write_bytes(pem(name))
+    (folder / f"{name}.key").write_text(KEY)
 
 
 def test_a_cert_and_its_key_are_the_clients_own(folder: Path) -> None:
-    for name in ("me.cert", "me.key"):
-        (folder / name).touch()
+    pair(folder)
     found = find_certificates(Trust(verify=False, cert_dir=str(folder)), {})
     assert (found.client_cert, found.client_key) == (f"{folder}/me.cert", f"{folder}/me.key")
 
@@ -273,18 +282,29 @@ def test_half_of_a_pair_is_told(folder: Path, half: str, other: str) -> None:
 
 @pytest.mark.parametrize("bad", ["me.cert", "me.key"])
 def test_a_half_that_cannot_be_read_is_told(folder: Path, bad: str) -> None:
-    for name in ("me.cert", "me.key"):
-        (folder / name).touch()
+    pair(folder)
     (folder / bad).unlink()
     (folder / bad).mkdir()
     with pytest.raises(TrustUnusable, match=rf"{bad}` cannot be read: Is a directory"):
         find_certificates(Trust(verify=False, cert_dir=str(folder)), {})
 
 
-@pytest.mark.parametrize("sign", ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"])
-def test_a_key_with_a_passphrase_is_told(folder: Path, sign: str) -> None:
-    (folder / "me.cert").touch()
-    (folder / "me.key").write_text(sign)
+@pytest.mark.parametrize(
+    ("bad", "reason"), [("me.cert", "no certificate"), ("me.key", "no private key")]
+)
+def test_a_half_that_is_something_else_is_told(folder: Path, bad: str, reason: str) -> None:
+    pair(folder)
+    (folder / bad).write_bytes(b"junk")
+    with pytest.raises(TrustUnusable, match=rf"{bad}` cannot be read: it holds {reason} in PEM"):
+        find_certificates(Trust(verify=False, cert_dir=str(folder)), {})
+
+
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN ENCRYPTED PRIVATE KEY-----", f"{KEY}\nProc-Type: 4,ENCRYPTED"]
+)
+def test_a_key_with_a_passphrase_is_told(folder: Path, text: str) -> None:
+    pair(folder)
+    (folder / "me.key").write_text(text)
     with pytest.raises(TrustUnusable, match=r"me.key` cannot be read: it has a passphrase"):
         find_certificates(Trust(verify=False, cert_dir=str(folder)), {})
 
@@ -299,7 +319,7 @@ def test_a_folder_is_looked_through_before_it_is_needed(folder: Path) -> None:
     (folder / "me.cert").touch()
     with pytest.raises(TrustUnusable, match=r"holds `me.cert` but no `me.key`"):
         check_folder(str(folder))
-    (folder / "me.key").touch()
+    pair(folder)
     (folder / "ca.crt").mkdir()
     with pytest.raises(TrustUnusable, match=r"ca.crt` cannot be read: Is a directory"):
         check_folder(str(folder))
@@ -381,8 +401,8 @@ def test_of_several_client_certificates_the_one_that_is_shown_is_told(tmp_path: 
     notes: list[str] = []
     folder = tmp_path / "registry.test"
     folder.mkdir()
-    for name in ("b.cert", "b.key", "a.cert", "a.key"):
-        (folder / name).touch()
+    for name in "ba":
+        pair(folder, name)
     folder_for("registry.test", [str(tmp_path)], notes.append, notes.append)
     assert notes[1] == f"trust: of 2 client certificates in `{folder}` `a.cert` is shown"
 

@@ -26,6 +26,7 @@ class Reach(Enum):
     PRIVATE = "an address inside this network"
     LINK_LOCAL = "an address of this link alone"
     LOOPBACK = "an address of this machine"
+    HIDDEN = "an address in disguise"
 
 
 _MAY_LEAD_TO: dict[Reach, frozenset[Reach]] = {
@@ -34,13 +35,14 @@ _MAY_LEAD_TO: dict[Reach, frozenset[Reach]] = {
     # where clouds keep a machine's own credentials
     Reach.LINK_LOCAL: frozenset({Reach.PUBLIC, Reach.LINK_LOCAL}),
     Reach.LOOPBACK: frozenset({Reach.PUBLIC, Reach.PRIVATE, Reach.LOOPBACK}),
+    Reach.HIDDEN: frozenset({Reach.PUBLIC}),
 }
 
 
 def reach(host: str) -> Reach:
     """The reach of `host`, which is a name or an address.
 
-    Spellings that only some take for an address (`0x7f.1`, `127%2e0.0.1`) count as this machine's.
+    HIDDEN is what only some take for an address, as `0x7f.1` and `127%2e0.0.1`.
     """
     name = host.lower().rstrip(".")
     if is_loopback(host) or name.endswith(".localhost"):
@@ -48,7 +50,7 @@ def reach(host: str) -> Reach:
     address = _address(host)
     if address is None:
         plain = _PLAIN_NAME.match(name) and not _NUMBERS_ONLY.match(name)
-        return Reach.PUBLIC if plain else Reach.LOOPBACK
+        return Reach.PUBLIC if plain else Reach.HIDDEN
     address = _translated(address)
     if address.is_unspecified or address.is_loopback:
         # connecting to the unspecified address is connecting to oneself

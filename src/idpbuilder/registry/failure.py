@@ -32,7 +32,13 @@ from idpbuilder.wire import FailureKind, Response, TransportFailure
 _RETRIABLE_STATUS = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _CROWDED = frozenset({429, 503})
 _FINAL_FAILURES = frozenset(
-    {FailureKind.CERTIFICATE, FailureKind.NOT_TLS, FailureKind.PROXY_REFUSED, FailureKind.SETUP}
+    {
+        FailureKind.CERTIFICATE,
+        FailureKind.NOT_TLS,
+        FailureKind.NO_TUNNEL,
+        FailureKind.PROXY_REFUSED,
+        FailureKind.SETUP,
+    }
 )
 _CONTENT_CODES = frozenset(
     {"DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID", "MANIFEST_UNVERIFIED", "TAG_INVALID"}
@@ -241,20 +247,22 @@ _CERTIFICATE_HINT = (
     "install the CA that signed it on this machine, name it with `SSL_CERT_FILE`, `--cert-dir` or "
     "a certs.d folder, or take any certificate with `--insecure`"
 )
-_TRUST_HINT = "check SSL_CERT_FILE, SSL_CERT_DIR and `--cert-dir`"
+_TRUST_HINT = "check `--cert-dir`, the certs.d folders, SSL_CERT_FILE and SSL_CERT_DIR"
 _ADDRESS_HINT = "check the registry's address, and what was given to sign in with"
 # how the transport speaks of certificates that were named and cannot be used
 _CERTIFICATE_SIGNS = ("certificate", "cannot be read", "but no `")
 _NOT_TLS_HINT = "for a registry without TLS use `--registry http://{where}` or `--insecure`"
+_PROXY_HINT = (
+    "give the proxy's user and password in its variable, as in "
+    "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, `%40` for `@` and `%2F` for `/`, or reach the "
+    "registry without it by NO_PROXY"
+)
 _NETWORK_HINTS = {
     FailureKind.RESOLVE: "check the registry's name and this machine's DNS",
     FailureKind.CONNECT: "check the registry's name and port, and that it runs",
     FailureKind.PROXY: "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
-    FailureKind.PROXY_REFUSED: (
-        "give the proxy's user and password in its variable, as in "
-        "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, `%40` for `@` and `%2F` for `/`, or reach the "
-        "registry without it by NO_PROXY"
-    ),
+    FailureKind.NO_TUNNEL: _PROXY_HINT,
+    FailureKind.PROXY_REFUSED: _PROXY_HINT,
 }
 _KINDS: dict[int, tuple[type[PushError], str]] = {
     401: (Unauthorized, "check the user name and the password or token"),

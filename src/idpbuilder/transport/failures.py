@@ -90,26 +90,26 @@ def answer_of_proxy(status: int, headers: Headers) -> TransportFailure | None:
     named = (headers.get("Server") or "").lower().startswith(("squid", "tinyproxy"))
     told = "error=" in (headers.get("Proxy-Status") or "") or "X-Squid-Error" in headers
     if status == 407 or (status >= 400 and (named or told)):
-        return _refusal_of_proxy(str(status))
+        return _refusal_of_proxy(str(status), FailureKind.PROXY_REFUSED)
     return None
 
 
 def _tunnel_failure(text: str) -> TransportFailure:
-    return _refusal_of_proxy(text.rpartition("response ")[2].strip())
+    # plain HTTP may well be let through: many proxies make tunnels to port 443 alone
+    return _refusal_of_proxy(text.rpartition("response ")[2].strip(), FailureKind.NO_TUNNEL)
 
 
-def _refusal_of_proxy(status: str) -> TransportFailure:
+def _refusal_of_proxy(status: str, refused: FailureKind) -> TransportFailure:
     # tinyproxy answers 401 to a wrong password
     if status in ("401", "407"):
         return TransportFailure(FailureKind.PROXY_REFUSED, f"{_UNAUTHORIZED} ({status})")
     if status in _FAR_SIDE:
         message = f"the proxy could not make a connection ({status})"
         return TransportFailure(FailureKind.PROXY, message)
-    refused = "the proxy does not let the connection through"
     if status.isdecimal() and status.startswith("4"):
-        return TransportFailure(FailureKind.PROXY_REFUSED, f"{refused} ({status})")
+        return TransportFailure(refused, f"{_REFUSED} ({status})")
     return TransportFailure(
-        FailureKind.PROXY, f"{refused} ({status})" if status.isdecimal() else _CLOSED
+        FailureKind.PROXY, f"{_REFUSED} ({status})" if status.isdecimal() else _CLOSED
     )
 
 
@@ -118,8 +118,7 @@ def _socks_failure(text: str) -> TransportFailure:
         return TransportFailure(FailureKind.PROXY_REFUSED, _UNAUTHORIZED)
     # RFC 1928, 6: the only one of its reasons that is the proxy's own will
     if text.endswith("(2)"):
-        message = "the proxy does not let the connection through"
-        return TransportFailure(FailureKind.PROXY_REFUSED, message)
+        return TransportFailure(FailureKind.PROXY_REFUSED, _REFUSED)
     return TransportFailure(FailureKind.PROXY, "the proxy could not make a connection")
 
 
@@ -208,6 +207,7 @@ _E_SSL_CLIENTCERT = 98
 # a proxy's refusal has no code of its own
 _TUNNEL_CODES = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_RECV_ERROR})
 _TUNNEL_TEXTS = ("connect tunnel failed", "proxy connect aborted")
+_REFUSED = "the proxy does not let the connection through"
 _CLOSED = "the proxy closed the connection"
 _UNAUTHORIZED = "the proxy wants a user name and password, or does not take the ones it got"
 # what a proxy says of the registry, not of us

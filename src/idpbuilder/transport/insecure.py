@@ -60,7 +60,7 @@ class _Said:
 class InsecureRegistries:
     """Reads the files when it is first asked. `system` stands for `/etc`.
 
-    `note` is told of files that this user may not read, `warn` of those with a fault.
+    `note` is told of the system's files that this user may not read, `warn` of all other faults.
     """
 
     def __init__(
@@ -192,8 +192,12 @@ class InsecureRegistries:
         except (FileNotFoundError, NotADirectoryError):
             return b""
         except OSError as error:
-            # who may not read it cannot mend it either
-            self._note(f"trust: `{path}` is passed over: {error.strerror or error}")
+            # the system's may be for root alone, which is nobody's fault
+            reason = error.strerror or str(error)
+            if path.startswith(f"{self._system}/"):
+                self._note(f"trust: `{path}` is passed over: {reason}")
+            else:
+                self._pass_over(path, reason)
             return b""
         except _Unusable as error:
             self._pass_over(path, str(error))

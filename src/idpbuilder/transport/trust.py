@@ -167,9 +167,12 @@ def check_folder(folder: str) -> None:
 def _authorities(folder: str, names: Sequence[str]) -> Iterator[bytes]:
     for name in names:
         path = os.path.join(folder, name)
-        # a link that leads nowhere is no certificate
-        if name.endswith(".crt") and os.path.exists(path):
-            yield _certificates(_read(path))
+        if name.endswith(".crt"):
+            try:
+                yield _certificates(_read(path))
+            except TrustUnusable:
+                # told already, by `folder_for` or `check_folder`
+                continue
 
 
 def certs_d(environ: Mapping[str, str]) -> list[str]:
@@ -272,8 +275,11 @@ def _client_pair(folder: str, names: list[str]) -> tuple[str | None, str | None]
     if not pairs:
         return None, None
     cert, key = pairs[0]
-    _read(cert)
-    if b"ENCRYPTED" in _read(key):
+    _pem(cert)
+    secret = _read(key)
+    if b" PRIVATE KEY-----" not in secret:
+        raise TrustUnusable(f"`{key}` cannot be read: it holds no private key in PEM form")
+    if b"ENCRYPTED" in secret:
         raise TrustUnusable(f"`{key}` cannot be read: it has a passphrase, and nobody is asked")
     return cert, key
 

@@ -16,6 +16,7 @@ class FailureKind(Enum):
     CONNECT = "connect"  # no connection
     PROXY = "proxy"  # the proxy is not there, or has trouble with the other side
     PROXY_REFUSED = "proxy refused"  # its rules, its credentials or its certificate are in the way
+    NO_TUNNEL = "no tunnel"  # the proxy lets no TLS through to there
     NOT_TLS = "not tls"  # the other side does not speak TLS
     TLS = "tls"  # the handshake failed
     CERTIFICATE = "certificate"  # the certificate is not trusted
