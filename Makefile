@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 KERNELS := $(wildcard ext/idpbuilder/native/*.p*)
 
-.PHONY: venv demo test lint cov bench bench-long docs wheel clean
+.PHONY: venv demo test lint cov faults fuzz soak bench bench-long docs wheel clean
 
 venv: $(INSTALLED)
 
@@ -36,6 +36,19 @@ cov: venv
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# the three long runs; each says by its exit code whether it found anything
+# every fault at every request of a push, its places drawn anew: half an hour
+faults: venv
+	$(BIN)/python -m tests.faults
+
+# a million inputs for each reader, or as many as SECONDS allow for each: three hours without
+fuzz: venv
+	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
+# pushes in one process, runs with faults, runs that are killed: ten minutes
+soak: venv
+	$(BIN)/python -m tests.soak
 
 # beside the peers, in under two minutes; ROWS="small-far start-up" for some rows alone
 bench: venv

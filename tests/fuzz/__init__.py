@@ -1,0 +1,1 @@
+"""Inputs that nobody meant: `python -m tests.fuzz` is the long run."""

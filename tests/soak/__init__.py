@@ -1,0 +1,1 @@
+"""Many pushes: `python -m tests.soak` is the long run."""
