@@ -431,3 +431,22 @@ def test_a_signal_ends_the_push_at_once_and_leaves_the_tag(
     assert isinstance(error, errors.Interrupted)
     assert error.signum == signum
     assert registry.tags("team/app") == []
+
+
+def test_blobs_that_a_registry_does_not_see_for_a_while_are_looked_for_again(
+    registry: MemoryRegistry, pusher: Pusher, layout: Layout
+) -> None:
+    missing = AnswerAfterBody(404, {"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]})
+    registry.fault(missing, method="PUT", path="manifests", times=3)
+    pusher.push(layout.path, f"{registry.host}/team/app:v1")
+    assert holds(registry, "team/app", layout)
+
+
+def test_blobs_that_a_registry_never_sees_end_the_push(
+    registry: MemoryRegistry, pusher: Pusher, layout: Layout
+) -> None:
+    missing = AnswerAfterBody(404, {"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]})
+    registry.fault(missing, method="PUT", path="manifests", times=None)
+    error = pusher.fails(layout.path, f"{registry.host}/team/app:v1")
+    assert isinstance(error, errors.BlobsMissing)
+    assert len(registry.seen("PUT", "manifests")) == 5

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TypeVar
 
 from idpbuilder.errors import BlobsMissing, ContentRefused, ImageInvalid
 from idpbuilder.image import Descriptor, Digest, Reference
@@ -19,12 +19,12 @@ from idpbuilder.push.manifests import Manifests
 from idpbuilder.push.plan import PlannedBlob, plan_image
 from idpbuilder.push.result import BlobStatus, LayerResult, PushResult
 from idpbuilder.push.session import RegistrySession
-from idpbuilder.push.tasks import Loop, Steps, Until, in_parallel, join
+from idpbuilder.push.tasks import Loop, Sleep, Steps, Until, in_parallel, join
 from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.lookup import read_manifest
 from idpbuilder.source import Document, SourceImage
 
-T = TypeVar("T")
+_TRIES_FOR_BLOBS = 4
 
 
 class ImagePush:
@@ -78,16 +78,31 @@ class ImagePush:
             yield from self._push_blobs(self._session.habits)
             yield from join([looks])
             self._documents = self._layers.documents()
-            try:
-                yield from self._manifests.put(self._loop, self._documents, self._place)
-            except BlobsMissing as error:
-                yield from self._push_missing(error)
-                yield from self._manifests.put(self._loop, self._documents, self._place)
+            yield from self._put_manifests()
             self._reporter.emit(ManifestEnded(BlobStatus.PUSHED))
         if verify:
             yield from self._verify()
         self._layers.remember(self._session.registry, self._repository, self._final_digests())
         return self._result(dry_run=False)
+
+    def _put_manifests(self) -> Steps[None]:
+        """Put the manifests; where the registry misses blobs, look for them and put them again.
+
+        Others that push the same blobs at this moment may hide them from the registry for another
+        one: CNCF Distribution 2 writes the link of a blob in place.
+        """
+        for made in itertools.count():
+            try:
+                yield from self._manifests.put(self._loop, self._documents, self._place)
+            except BlobsMissing as error:
+                # the first look is no other try, and comes at once
+                delay = self._session.options.policy.delay(made - 1) if made else 0.0
+                if delay is None or made == _TRIES_FOR_BLOBS:
+                    raise
+                yield Sleep(delay)
+                yield from self._push_missing(error)
+            else:
+                return
 
     def rehearse(self) -> Steps[PushResult]:
         """Find out what `push` would do; nothing in the registry changes. Raises as `push`."""
