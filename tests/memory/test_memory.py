@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from idpbuilder.memory import Forgetful, Memory, Packed, memory, open_memory
+from idpbuilder.memory import Forgetful, LeftUpload, Memory, Packed, memory, open_memory
 from idpbuilder.memory.tables import DOCUMENTS, PACKED, TABLES
 from tests.memory.kept import (
     DAY,
@@ -272,3 +273,15 @@ def test_a_python_without_sqlite_is_forgetful(
         fill(kept)
     with kept_in(tmp_path) as kept:
         assert answers(kept) == NOTHING
+
+
+@pytest.mark.parametrize("owner", [2**62, -(2**62)])
+def test_an_owner_that_is_no_process_is_not_at_work(
+    owner: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = LeftUpload("https://registry.example.com/session", "mark")
+    with kept_in(tmp_path) as memory_then:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "getpid", lambda: owner)
+            assert memory_then.keep_upload("registry.example.com", "team/app", "blob", left)
+        assert memory_then.left_upload("registry.example.com", "team/app", "blob") == left

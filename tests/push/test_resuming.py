@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sqlite3
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from idpbuilder.errors import Interrupted, Unreachable
-from idpbuilder.memory import LeftUpload, open_memory
+from idpbuilder.memory import LeftUpload, memory_path, open_memory
 from idpbuilder.packing.layer import LayerReader
 from idpbuilder.push.stop import Stop
 from idpbuilder.registry import retry
@@ -238,6 +240,25 @@ class Interrupt:
         Hang().apply(exchange, handle)
 
 
+@dataclass(frozen=True)
+class Break:
+    """So many bytes are taken for good, and then the connection breaks."""
+
+    after_bytes: int
+    begun: threading.Event
+
+    def apply(self, exchange: Exchange, handle: Handle) -> None:
+        self.begun.set()
+        Cut(self.after_bytes).apply(exchange, handle)
+
+
+def memory_file(pusher: Pusher) -> str:
+    """Where the memory of the pushes lies."""
+    path = memory_path({"HOME": str(pusher.home)}, sys.platform)
+    assert path is not None
+    return path
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_layer_that_was_sent_while_it_was_packed_is_packed_again_and_gone_on_with(
     gone: bool, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -262,4 +283,44 @@ def test_a_layer_that_was_sent_while_it_was_packed_is_packed_again_and_gone_on_w
         pusher.stop = Stop()
         result = pusher.push(saved.path, f"{registry.host}/team/app:v1", verify=True)
         assert (result.bytes_sent < SIZE - CUT + 100_000) is not gone
+        assert registry.open_uploads("team/app") == 0
+
+
+@pytest.mark.parametrize(
+    ("manners", "times"),
+    [(MOVES, 1), (QUAY, 2), (GITEA, 2), (ECR, 2), (ZOT, 2)],
+    ids=["goes on", "quay", "gitea", "ecr", "zot"],
+)
+def test_a_layer_that_broke_while_it_was_packed_is_gone_on_with_in_the_same_run(
+    manners: Manners, times: int, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, read = threading.Event(), LayerReader.read
+
+    def wait(self: LayerReader, buffer: memoryview) -> tuple[int, bool]:
+        """The end of the layer is not packed before its beginning is on its way."""
+        if self.raw_read > SIZE // 2:
+            begun.wait(20)
+        return read(self, buffer)
+
+    monkeypatch.setattr(LayerReader, "read", wait)
+    saved = save(tmp_path / "app.tar", [Saved(layers=(SIZE,), tags=("app:v1",))])
+    with MemoryRegistry(manners) as registry:
+        registry.fault(Break(CUT, begun), method="PATCH")
+        pusher.push(saved.path, f"{registry.host}/team/app:v1", verify=True)
+        assert taken(registry) < times * SIZE + 100_000
+        assert registry.open_uploads("team/app") == 0
+    with contextlib.closing(sqlite3.connect(memory_file(pusher))) as kept:
+        assert kept.execute("SELECT count(*) FROM uploads").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("place", ["no home", "a file in the way"])
+def test_a_session_that_cannot_be_written_down_is_closed(
+    place: str, pusher: Pusher, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place == "no home":
+        monkeypatch.delenv("HOME")
+    else:
+        (pusher.home / ".cache").write_bytes(b"")
+    with MemoryRegistry() as registry:
+        half_sent(pusher, registry, layout)
         assert registry.open_uploads("team/app") == 0

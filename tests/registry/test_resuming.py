@@ -11,8 +11,16 @@ from idpbuilder.registry.habits import LEAST_CHUNK, MOST_CHUNK, Habits, Probe
 from idpbuilder.registry.open_upload import RESUME_FROM
 from idpbuilder.registry.upload import BlobUpload
 from idpbuilder.registry.upload_state import State
-from idpbuilder.wire import Body, BytesBody, Request, Response, Trust
-from tests.registry.exchange import BASE, BROKEN, DIGEST, ENDPOINT, answer, asks
+from idpbuilder.wire import (
+    Body,
+    BytesBody,
+    FailureKind,
+    Request,
+    Response,
+    TransportFailure,
+    Trust,
+)
+from tests.registry.exchange import BASE, BROKEN, DIGEST, ENDPOINT, answer, asks, meet
 
 MIB = 1024 * 1024
 SIZE = 10 * MIB
@@ -22,6 +30,7 @@ DIGEST_QUERY = f"digest={str(DIGEST).replace(':', '%3A')}"
 HEAD = f"HEAD {BASE}/blobs/{DIGEST}"
 PLAIN = f"POST {BASE}/blobs/uploads/"
 GET = f"GET {SESSION}"
+UNREACHED = TransportFailure(FailureKind.CONNECT, "the connection was refused")
 
 
 class Zeros:
@@ -160,7 +169,91 @@ def test_a_session_that_holds_all_is_closed_by_an_empty_put() -> None:
     assert machine.state is State.COMMITTING
     # it was closed before, and its answer lost
     machine.transfer_failed(BROKEN)
+    assert asks(machine) == GET
+    machine.receive(answer(404, url=SESSION))
     assert asks(machine) == HEAD
+
+
+def test_a_session_that_holds_all_and_is_too_busy_to_be_closed_is_closed_later() -> None:
+    machine = after_a_break(SIZE)
+    machine.next_call()
+    machine.receive(holding(SIZE))
+    for _ in range(5):
+        assert sent(machine.next_call().request)[2] is None
+        assert machine.receive(answer(503, url=SESSION)) is not None
+        assert asks(machine) == GET
+        machine.receive(holding(SIZE))
+    assert machine.state is State.COMMITTING
+
+
+def test_one_that_cannot_be_closed_is_left_for_a_new_one() -> None:
+    machine = after_a_break(SIZE)
+    machine.next_call()
+    machine.receive(holding(SIZE))
+    for _ in range(2):
+        machine.next_call()
+        machine.receive(answer(500, url=SESSION))
+        assert asks(machine) == GET
+        machine.receive(holding(SIZE))
+    assert asks(machine) == HEAD
+
+
+@pytest.mark.parametrize("happening", [answer(503, url=SESSION), UNREACHED])
+def test_a_session_that_could_not_move_does_not_stand_still(
+    happening: Response | TransportFailure,
+) -> None:
+    machine = after_a_break(7 * MIB)
+    machine.next_call()
+    machine.receive(holding(6 * MIB))
+    for _ in range(5):
+        if isinstance(happening, Response):
+            meet(machine, happening)
+        else:
+            machine.next_call()
+            machine.transfer_failed(happening, 0)
+        assert asks(machine) == GET
+        machine.receive(holding(6 * MIB))
+        assert asks(machine).startswith("PUT")
+
+
+def test_a_registry_that_takes_a_byte_of_each_try_has_no_endless_tries() -> None:
+    machine = after_a_break(2 * MIB)
+    steps = set()
+    for held in range(2 * MIB, 2 * MIB + 100):
+        assert asks(machine) == GET
+        machine.receive(holding(held))
+        machine.next_call()
+        steps.add(machine.step)
+        machine.transfer_failed(BROKEN, (3 + held % 2) * MIB)
+    assert len(steps) == 1
+
+
+def test_a_session_that_fails_at_being_asked_is_left_for_a_new_one() -> None:
+    machine = after_a_break(7 * MIB)
+    machine.next_call()
+    assert machine.receive(answer(500, url=SESSION)) is not None
+    assert asks(machine) == GET
+    assert machine.receive(answer(500, url=SESSION)) is None
+    assert asks(machine) == HEAD
+
+
+def test_whoever_may_not_ask_a_session_may_still_open_another() -> None:
+    machine = after_a_break(7 * MIB)
+    assert machine.next_call().lenient
+    machine.receive(answer(401, url=SESSION))
+    assert asks(machine) == HEAD
+    assert not machine.next_call().lenient
+
+
+def test_two_breaks_of_which_the_second_came_at_once_are_no_limit() -> None:
+    habits = Habits(probe=Probe.HONEST)
+    machine = after_a_break(7 * MIB, habits)
+    machine.next_call()
+    machine.receive(holding(7 * MIB))
+    machine.next_call()
+    machine.transfer_failed(BROKEN, 1_000)
+    assert asks(machine) == GET
+    assert habits.chunk == 0
 
 
 def test_a_refused_digest_after_going_on_is_the_sessions_fault_and_starts_anew() -> None:
@@ -189,7 +282,15 @@ def test_what_was_left_and_is_no_use_costs_one_question(status: int) -> None:
     assert machine.next_call().lenient
     assert machine.receive(answer(status, url=SESSION)) is None
     assert asks(machine).startswith(f"{PLAIN}?mount=")
-    assert machine.abandoned == ([] if status in (404, 410) else [SESSION])
+    # it may be anything, and what is no session must not be deleted
+    assert machine.abandoned == []
+
+
+def test_what_was_left_and_holds_more_than_there_is_is_closed() -> None:
+    machine = upload(resume=SESSION)
+    machine.next_call()
+    machine.receive(holding(SIZE + 1))
+    assert machine.abandoned == [SESSION]
 
 
 def test_what_was_left_at_a_host_that_is_gone_costs_one_question() -> None:
@@ -263,6 +364,36 @@ def test_a_chunk_is_no_smaller_than_the_registry_wants_it() -> None:
         OCI_Chunk_Min_Length=str(5 * MIB),
     )
     assert [size for _, _, size in in_chunks(machine)] == [5 * MIB, 5 * MIB, None]
+
+
+def test_a_least_size_that_something_on_the_way_refuses_ends_the_upload() -> None:
+    machine = opened(upload(), OCI_Chunk_Min_Length=str(5 * MIB))
+    for size in (SIZE, 5 * MIB, 5 * MIB):
+        assert sent(machine.next_call().request)[2] == size
+        if machine.abandoned[1:]:
+            break
+        machine.receive(answer(413))
+        opened(machine, OCI_Chunk_Min_Length=str(5 * MIB))
+    with pytest.raises(BodyTooLarge):
+        machine.receive(answer(413))
+
+
+@pytest.mark.parametrize("known", [0, 1, -7])
+@pytest.mark.parametrize("most", ["1", "0"])
+def test_no_limit_takes_a_blob_to_pieces_of_a_byte(known: int, most: str) -> None:
+    machine = opened(
+        upload(habits=Habits(probe=Probe.HONEST, chunk=known)), OCI_Chunk_Max_Length=most
+    )
+    assert len(in_chunks(machine)) <= SIZE // LEAST_CHUNK + 1
+
+
+def test_announced_limits_are_obeyed_after_a_break_too() -> None:
+    machine = opened(upload(), OCI_Chunk_Max_Length=str(4 * MIB))
+    machine.next_call()
+    machine.transfer_failed(BROKEN, 2 * MIB)
+    machine.next_call()
+    machine.receive(holding(2 * MIB))
+    assert [size for _, _, size in in_chunks(machine)] == [4 * MIB, 4 * MIB, None]
 
 
 def test_a_least_size_alone_is_no_reason_for_chunks() -> None:

@@ -6,13 +6,14 @@ import pytest
 
 from idpbuilder.image import Digest
 from idpbuilder.registry.streamed import TRANSITIONS, State, StreamedUpload
-from idpbuilder.wire import BytesBody, Trust
-from tests.registry.exchange import BASE, BROKEN, DIGEST, ENDPOINT, answer, asks
+from idpbuilder.wire import BytesBody, FailureKind, Response, TransportFailure, Trust
+from tests.registry.exchange import BASE, BROKEN, DIGEST, ENDPOINT, answer, asks, meet
 
 QUOTED = str(DIGEST).replace(":", "%3A")
 POST = f"POST {BASE}/blobs/uploads/"
 SESSION = f"{BASE}/blobs/uploads/1?state=s"
 NEWER = f"{BASE}/blobs/uploads/1?state=t"
+UNREADABLE = TransportFailure(FailureKind.BODY_READ, "its packing was stopped")
 UNDER_WAY = [state for state in State if TRANSITIONS[state]]
 
 
@@ -73,6 +74,34 @@ def test_a_connection_that_breaks_is_left_to_it_as_well() -> None:
     for machine in (upload(), streaming(), committing()):
         machine.transfer_failed(BROKEN)
         assert machine.state is State.GIVEN_UP
+
+
+@pytest.mark.parametrize("happening", [BROKEN, answer(429), answer(503)])
+def test_a_session_that_broke_may_be_gone_on_with(happening: Response | TransportFailure) -> None:
+    machine = streaming()
+    meet(machine, happening)
+    assert machine.broke
+
+
+@pytest.mark.parametrize("happening", [UNREADABLE, answer(400), answer(404)])
+def test_one_that_was_refused_or_got_nothing_more_from_us_may_not(
+    happening: Response | TransportFailure,
+) -> None:
+    for machine in (upload(), streaming()):
+        meet(machine, happening)
+        assert not machine.broke
+
+
+def test_a_session_that_claims_to_hold_more_than_there_is_is_not_gone_on_with() -> None:
+    machine = StreamedUpload(
+        *(ENDPOINT, "team/app", BytesBody(b"a layer"), lambda: DIGEST),
+        what="layer",
+        trust=Trust(),
+        resume=SESSION,
+    )
+    machine.next_call()
+    machine.receive(answer(204, url=SESSION, Range="0-7"))
+    assert asks(machine) == POST
 
 
 def test_an_abandoned_session_is_still_known_so_that_it_can_be_closed() -> None:

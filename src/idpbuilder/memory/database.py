@@ -96,11 +96,11 @@ class Database:
         used: Iterable[tuple[Table, Row]],
         now: int,
         gone: Iterable[tuple[Table, Row]] = (),
-    ) -> None:
+    ) -> bool:
         """Write rows (table, key, values), that others were used, and that some are `gone`, in one
-        transaction.
+        transaction; whether that could be done.
         """
-        self._carry_out(
+        return self._carry_out(
             chain(
                 (
                     (table.put, (*key, *values, table.seal(key, values), now))
@@ -152,11 +152,11 @@ class Database:
             self._failed(error)
             return []
 
-    def _carry_out(self, steps: Iterable[Step]) -> None:
-        """Run statements as one transaction; where one fails, none of them happened."""
+    def _carry_out(self, steps: Iterable[Step]) -> bool:
+        """Run statements as one transaction; where one fails, none of them happened, and False."""
         connection = self._connection
         if connection is None:
-            return
+            return False
         try:
             connection.execute("BEGIN IMMEDIATE")
             for statement, arguments in steps:
@@ -164,9 +164,11 @@ class Database:
             connection.execute("COMMIT")
         except _ERRORS as error:
             self._failed(error)
+            return False
         except BaseException:
             connection.rollback()
             raise
+        return True
 
     def _failed(self, error: Exception) -> None:
         """Undo what was begun; a file that is broken is removed, so that the next run has one."""

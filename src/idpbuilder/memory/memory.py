@@ -163,11 +163,14 @@ class Memory:
                 return LeftUpload(url, mark) if is_fresh and not _is_at_work(owner) else None
         return None
 
-    def keep_upload(self, registry: str, repository: str, blob: str, left: LeftUpload) -> None:
-        """Note a session before it is filled, and write it down at once: this run may be killed."""
+    def keep_upload(self, registry: str, repository: str, blob: str, left: LeftUpload) -> bool:
+        """Note a session before it is filled, and write it down at once: this run may be killed.
+
+        Whether that could be done.
+        """
         values = (left.url, left.mark, os.getpid(), self._now())
         self._note(UPLOADS, (registry, repository, blob), values)
-        self.flush()
+        return self.flush()
 
     def drop_upload(self, registry: str, repository: str, blob: str) -> None:
         """A session was closed, or turned out to be no use."""
@@ -175,16 +178,17 @@ class Memory:
         self._forget(UPLOADS, key)
         self._gone.add((UPLOADS, key))
 
-    def flush(self) -> None:
-        """Write what was noted; what cannot be written is forgotten."""
+    def flush(self) -> bool:
+        """Write what was noted; what cannot be written is forgotten, and False."""
         waiting, used, gone = self._waiting, self._used - self._gone, self._gone
         self._waiting, self._bytes_waiting, self._used, self._gone = {}, 0, set(), set()
         if not waiting and not used and not gone:
-            return
+            return self._database is not None
         database = self._opened()
-        if database is not None:
-            rows = [(table, key, values) for (table, key), values in waiting.items()]
-            database.write(rows, used, self._now(), gone)
+        if database is None:
+            return False
+        rows = [(table, key, values) for (table, key), values in waiting.items()]
+        return database.write(rows, used, self._now(), gone)
 
     def close(self) -> None:
         """Write what was noted, take out what is old, and close the file. Twice is fine."""
@@ -294,14 +298,16 @@ class Forgetful:
         """Nothing is known."""
         return None
 
-    def keep_upload(self, registry: str, repository: str, blob: str, left: LeftUpload) -> None:
+    def keep_upload(self, registry: str, repository: str, blob: str, left: LeftUpload) -> bool:
         """Nothing is kept."""
+        return False
 
     def drop_upload(self, registry: str, repository: str, blob: str) -> None:
         """Nothing was kept."""
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """There is nothing to write."""
+        return False
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -329,7 +335,7 @@ def _is_at_work(owner: int) -> bool:
         return False
     try:
         os.kill(owner, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         # somebody else's

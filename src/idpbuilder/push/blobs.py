@@ -117,9 +117,12 @@ class Blobs:
 
         Raises PushError, the job's own too.
         """
+        streamed: StreamedUpload | None = None
         if job.layer.region.size >= STREAM_FROM:
             yield Until(lambda: job.done or job.spool.size > 0)
-            if not job.done and (yield from self._stream(job, started)):
+            if not job.done:
+                streamed = yield from self._stream(job, started)
+            if streamed is not None and streamed.state is Streamed.DONE:
                 packed = job.result()
                 return Arrival(packed.digest, packed.size, BlobStatus.PUSHED)
         yield Until(lambda: job.done)
@@ -127,12 +130,13 @@ class Blobs:
         digest = packed.digest
         if self.is_known(digest):
             return Arrival(digest, packed.size, BlobStatus.EXISTS)
-        body = job.body()
+        body, recheck = job.body(), None
         if isinstance(body, RegionBody):
-            return (yield from self.bring(LocalBlob(digest, body.region), habits, started))
-        # it was quick this time: an earlier run may have sent the beginning while it was packed
+            body = local = LocalBlob(digest, body.region)
+            recheck = local.recheck
+        # an earlier run may have sent the beginning while it was packed, even if this one did not
         earlier = self._entry_of(job)
-        return (yield from self._upload(digest, body, habits, started, None, earlier))
+        return (yield from self._upload(digest, body, habits, started, recheck, earlier, streamed))
 
     def bring_known(
         self, packed: Packed, job: Callable[[], PackJob], habits: Habits, started: Started
@@ -185,12 +189,16 @@ class Blobs:
         started: Started,
         recheck: Callable[[Setback], Steps[None]] | None,
         earlier: Entry | None = None,
+        streamed: StreamedUpload | None = None,
     ) -> Steps[Arrival]:
-        source = self._session.mount_source(digest, self._repository)
+        may_go_on = streamed is not None and streamed.broke and habits.resumes
+        broken = streamed.session if streamed and may_go_on else None
+        source = None if broken else self._session.mount_source(digest, self._repository)
         endpoint, options = self._session.endpoint, self._session.options
         entry = self._journal.entry(digest, body)
         entries = [one for one in (entry, earlier) if one]
-        found = (one.left(endpoint, insecure=options.insecure) for one in entries)
+        # each is asked, so that each is dropped at the end
+        found = [one.left(endpoint, insecure=options.insecure) for one in entries]
         left = None if source else next(filter(None, found), None)
         upload = BlobUpload(
             endpoint,
@@ -201,8 +209,12 @@ class Blobs:
             trust=options.trust,
             mount_from=source,
             resume=left,
+            broken=broken,
             insecure=options.insecure,
         )
+        if streamed and broken:
+            # it is this upload's to close now
+            del self._open[streamed]
         self._open[upload] = entry
         begun = _following(upload, entry, started)
         yield from self._session.drive(upload, recheck=recheck, started=begun)
@@ -219,7 +231,7 @@ class Blobs:
         """Where the session of a layer is noted that comes to the same bytes each time."""
         return None if job.kept else self._journal.entry_of_raw(job.diff_id, job.method.name)
 
-    def _stream(self, job: PackJob, started: Started) -> Steps[bool]:
+    def _stream(self, job: PackJob, started: Started) -> Steps[StreamedUpload]:
         endpoint, options = self._session.endpoint, self._session.options
         entry = self._entry_of(job)
         upload = StreamedUpload(
@@ -234,14 +246,13 @@ class Blobs:
         )
         self._open[upload] = entry
         yield from self._session.drive(upload, started=_following(upload, entry, started))
-        if entry:
+        if entry and not upload.broke:
             entry.drop()
         if upload.session is None:
             del self._open[upload]
-        if upload.state is not Streamed.DONE:
-            return False
-        self.arrived(job.result().digest)
-        return True
+        if upload.state is Streamed.DONE:
+            self.arrived(job.result().digest)
+        return upload
 
 
 def _following(

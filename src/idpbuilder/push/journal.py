@@ -77,8 +77,9 @@ class Entry:
         if url is None:
             self.drop()
         elif upload.is_filling and url != self.kept:
-            self.kept = url
-            self._memory.keep_upload(*self._key, LeftUpload(url, self._mark))
+            left = LeftUpload(url, self._mark)
+            # a session that could not be written down is nobody's to go on with
+            self.kept = url if self._memory.keep_upload(*self._key, left) else None
 
     def drop(self) -> None:
         """There is nothing to go on with any more."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from idpbuilder.image import Digest
 from idpbuilder.registry.endpoints import with_digest
+from idpbuilder.registry.habits import LEAST_CHUNK
 from idpbuilder.wire import Body, PartBody, Request, Response, Trust
 
 RESUME_FROM: Final = 1024 * 1024
@@ -108,11 +109,12 @@ def chunk_size(response: Response, limit: int, size: int) -> int:
 
     `limit` is what is known of the registry, 0 for nothing; `response` opened the session and may
     announce limits of its own: `OCI-Chunk-Min-Length` (distribution-spec 1.1), and
-    `OCI-Chunk-Max-Length`, which Cloudflare's has.
+    `OCI-Chunk-Max-Length`, which Cloudflare's has. Whatever the limit, a chunk has LEAST_CHUNK
+    bytes: nobody shall have a blob taken to pieces of a byte.
     """
     least, most = (_length(response, name) for name in ("Min", "Max"))
     chunk = min((bound for bound in (limit, most) if bound), default=0)
-    return max(chunk, least) if chunk and chunk < size else 0
+    return max(chunk, least, LEAST_CHUNK) if chunk and chunk < size else 0
 
 
 def is_same_place(one: int, other: int) -> bool:

@@ -17,10 +17,10 @@ from idpbuilder.errors import RegistryError
 from idpbuilder.image import Digest, InvalidValue
 from idpbuilder.registry.call import Call
 from idpbuilder.registry.endpoints import Endpoint, with_digest
-from idpbuilder.registry.failure import is_success, stored_digest
+from idpbuilder.registry.failure import is_retriable, is_success, stored_digest
 from idpbuilder.registry.open_upload import stored_bytes
 from idpbuilder.registry.scope import Scope
-from idpbuilder.wire import Body, PartBody, Request, Response, TransportFailure, Trust
+from idpbuilder.wire import Body, FailureKind, PartBody, Request, Response, TransportFailure, Trust
 
 _OCTETS = (("Content-Type", "application/octet-stream"),)
 
@@ -51,7 +51,8 @@ class StreamedUpload:
     it turned out to be no blob at all.
 
     `resume` is the URL of a session that an earlier run left, and that may hold the first bytes of
-    the same body. `session` is the URL of the open upload session, or None.
+    the same body. `session` is the URL of the open upload session, or None; `broke` says that it
+    was given up with a part of the body in it, as one may go on with.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class StreamedUpload:
         self.what = what
         self.state = State.QUERYING if resume else State.STARTING
         self.session = resume
+        self.broke = False
         self._offset = 0
         self._digest = digest
         self._trust = trust
@@ -121,18 +123,24 @@ class StreamedUpload:
         if self.state is State.STARTING:
             self._go(State.STREAMING if heard else State.GIVEN_UP)
         else:
+            self.broke = is_retriable(response)
             self._go(State.COMMITTING if heard and self._digest() else State.GIVEN_UP)
 
     def transfer_failed(self, failure: TransportFailure, sent: int = 0) -> None:
         """`next_call` got no answer."""
-        del failure, sent
+        del sent
         if self.state is State.QUERYING:
             self._begin_anew()
         else:
+            is_ours = failure.kind is FailureKind.BODY_READ
+            self.broke = self.state is State.STREAMING and not is_ours
             self._go(State.GIVEN_UP)
 
     def _queried(self, response: Response) -> None:
         stored = stored_bytes(response) if is_success(response) else None
+        size = self.body.size
+        if size is not None and stored is not None and stored > size:
+            stored = None
         if stored and self._keep_location(response):
             self._offset = stored
             self._go(State.STREAMING)

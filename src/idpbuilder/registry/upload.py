@@ -19,9 +19,15 @@ from idpbuilder.registry.failure import (
     setback,
     stored_digest,
 )
-from idpbuilder.registry.habits import Habits, Probe
+from idpbuilder.registry.habits import LEAST_CHUNK, Habits, Probe
 from idpbuilder.registry.lookup import HEAD_REFUSED, blob_call, blob_presence
-from idpbuilder.registry.open_upload import OpenUpload, chunk_size, is_same_place, stored_bytes
+from idpbuilder.registry.open_upload import (
+    RESUME_FROM,
+    OpenUpload,
+    chunk_size,
+    is_same_place,
+    stored_bytes,
+)
 from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.scope import Scope
 from idpbuilder.registry.upload_state import (
@@ -37,14 +43,17 @@ from idpbuilder.wire import Body, FailureKind, Request, Response, TransportFailu
 DOUBT_SIZE: Final = 1024 * 1024
 """Bytes from which a HEAD is cheaper than the risk of sending a blob that is there."""
 
+_UNHEARD: Final = frozenset({FailureKind.RESOLVE, FailureKind.CONNECT})
+"""After these a session cannot have moved, and has not stood still."""
+
 
 class BlobUpload:
     """Brings the blob `digest` into `repository`: found there, mounted, or sent.
 
     `mount_from` names a repository of the same registry that has the blob; `resume` is the URL of a
-    session that an earlier run left, and that may hold a part of it. `upload` is the open session,
-    or None; `abandoned` are the URLs of earlier ones that may still be open and hold bytes, to be
-    cancelled by the sender.
+    session that an earlier run left, and that may hold a part of it; `broken` that of one which
+    this run began to fill in another way. `upload` is the open session, or None; `abandoned` are
+    the URLs of earlier ones that may still be open and hold bytes, to be cancelled by the sender.
     """
 
     def __init__(
@@ -58,6 +67,7 @@ class BlobUpload:
         trust: Trust,
         mount_from: str | None = None,
         resume: str | None = None,
+        broken: str | None = None,
         insecure: bool = False,
     ) -> None:
         self.endpoint = endpoint
@@ -76,9 +86,12 @@ class BlobUpload:
         self._head_refused = False
         self._refused_digest = False
         self._broke_at: int | None = None
-        self._is_left_over = resume is not None
-        if resume is not None:
-            self.upload = OpenUpload(resume, self._size, trust, handed=self._size)
+        self._furthest = 0
+        self._refused_size: int | None = None
+        self._cannot_tell = False
+        self._is_left_over = broken is None and resume is not None
+        if session := broken or resume:
+            self.upload = OpenUpload(session, self._size, trust, handed=self._size)
 
     @property
     def what(self) -> str:
@@ -87,8 +100,11 @@ class BlobUpload:
 
     @property
     def step(self) -> str:
-        """The state's name, and how far the blob came: what moves on is not tried once more."""
-        return f"{self.state.value} from {self.upload.offset if self.upload else 0}"
+        """The state's name, and how far the blob ever came: what moves on is not tried once more.
+
+        It moves by whole MiB: a peer that takes a byte of each try must not make the tries endless.
+        """
+        return f"{self.state.value} from {self._furthest // RESUME_FROM} MiB"
 
     @property
     def session(self) -> str | None:
@@ -112,8 +128,8 @@ class BlobUpload:
         if self.state is State.STARTING:
             return self._starting_call()
         if self.upload is not None and self.state in IN_SESSION:
-            # what an earlier run left may be anything: it is not worth a failure
-            lenient = self._is_left_over
+            # a session that cannot be asked is not worth a failure
+            lenient = self.state is State.QUERYING
             return Call(self._session_request(self.upload), self._scopes, lenient=lenient)
         return blob_call(
             self.endpoint, self.repository, self.digest, self._trust, head=not self._head_refused
@@ -145,7 +161,7 @@ class BlobUpload:
         PushError where there is no way on.
         """
         if self._is_left_over:
-            self._forget_what_was_left(gone=False)
+            self._forget_what_was_left()
             return None
         in_session = self.upload is not None and self.state in IN_SESSION
         # the session may be at another host than the registry
@@ -157,6 +173,8 @@ class BlobUpload:
             raise
         if self.upload and self.state in FILLING:
             self.upload.handed = self.upload.offset + sent
+            if failure.kind in _UNHEARD:
+                self.upload.stuck = False
             if failure.kind is FailureKind.BROKEN and self._breaks_at_a_limit(self.upload, sent):
                 self._start_anew()
             else:
@@ -282,6 +300,7 @@ class BlobUpload:
         assert self.upload is not None
         # what its Range says is not asked: some registries never move it
         self.upload.offset = self.upload.handed
+        self._furthest = max(self._furthest, self.upload.offset)
         self._move(self.upload, response)
         self._go(_filling(self.upload))
 
@@ -302,7 +321,7 @@ class BlobUpload:
         who = THE_REGISTRY if ours else host_of(response.url)
         if codes & {"DIGEST_INVALID", "SIZE_INVALID"}:
             return self._digest_refused(refusal(response, what, who))
-        if response.status == 413 and self.upload and self._habits.shrink(self.upload.to_send):
+        if response.status == 413 and self.upload and self._may_shrink(self.upload.to_send):
             self._start_anew()
             return None
         if response.status == 404 or "BLOB_UPLOAD_UNKNOWN" in codes:
@@ -315,8 +334,21 @@ class BlobUpload:
             # it may mean the session, or a body that is not what its digest promised
             return Setback(refusal(response, what, who), doubts_body=response.status == 400)
         found = setback(response, what, who=who)
+        if found.crowded and self.upload is not None:
+            # it will take more later: that is no standing still
+            self.upload.stuck = False
         self._look_after_a_break()
         return found
+
+    def _may_shrink(self, refused: int) -> bool:
+        """Whether a smaller body than one of `refused` bytes is to be had, and worth a try.
+
+        Where the registry's own least size is too large for what stands before it, none is.
+        """
+        if self._refused_size is not None and refused >= self._refused_size:
+            return False
+        self._refused_size = refused
+        return self._habits.shrink(refused)
 
     def _digest_refused(self, error: PushError) -> Setback:
         if self._distrust_resuming():
@@ -335,36 +367,42 @@ class BlobUpload:
     def _queried(self, response: Response) -> Setback | None:
         upload = self.upload
         assert upload is not None
-        if is_retriable(response) and not self._is_left_over:
+        # one that fails at this very question again will not answer it later
+        cannot_tell, self._cannot_tell = self._cannot_tell, response.status == 500
+        hopeless = cannot_tell and response.status == 500
+        if is_retriable(response) and not self._is_left_over and not hopeless:
             return setback(response, f"{self.what} could not be gone on with")
         stored = stored_bytes(response) if is_success(response) else None
         if stored is not None and upload.agree(stored):
             self._is_left_over = False
-            upload.chunk = chunk_size(response, self._habits.chunk, upload.size)
+            self._furthest = max(self._furthest, stored)
+            # what was announced when the session was opened is not said again
+            upload.chunk = upload.chunk or chunk_size(response, self._habits.chunk, upload.size)
             self._move(upload, response)
             self._go(_filling(upload))
             return None
         gone = response.status in (404, 410)
         if self._is_left_over:
-            self._forget_what_was_left(gone=gone)
+            # only what speaks as a session does is closed: the note may lead anywhere
+            if stored is not None:
+                self.abandoned.append(upload.url)
+            self._forget_what_was_left()
             return None
         if response.status >= 400:
             self._habits.resumes = False
         self._leave_session(State.CONFIRMING, gone=gone)
         return None
 
-    def _forget_what_was_left(self, *, gone: bool) -> None:
+    def _forget_what_was_left(self) -> None:
         """Begin as if no earlier run had been."""
         self._is_left_over = False
-        if self.upload is not None and not gone:
-            self.abandoned.append(self.upload.url)
         self.upload = None
         self._go(self._beginning)
 
     def _look_after_a_break(self) -> None:
         """Ask what became of the bytes, the session where it may tell, else the repository."""
         worth_asking = self.upload is not None and self.upload.is_worth_asking
-        if worth_asking and self._habits.resumes and self.state is not State.COMMITTING:
+        if worth_asking and self._habits.resumes:
             self._go(State.QUERYING)
         else:
             self._leave_session(State.CONFIRMING)
@@ -373,6 +411,9 @@ class BlobUpload:
         """Whether something on the way hangs up on large bodies without a word."""
         before, self._broke_at = self._broke_at, upload.handed
         if before is None or not 0 < sent < upload.to_send:
+            return False
+        if upload.offset and sent < LEAST_CHUNK:
+            # it was gone on with, and hardly so: no smaller body would have come further
             return False
         return is_same_place(before, upload.handed) and self._habits.shrink(upload.to_send)
 

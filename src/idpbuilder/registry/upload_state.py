@@ -43,7 +43,9 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
             *(State.STARTING, State.FAILED),
         }
     ),
-    State.COMMITTING: frozenset({State.CONFIRMING, State.STARTING, State.DONE, State.FAILED}),
+    State.COMMITTING: frozenset(
+        {State.QUERYING, State.CONFIRMING, State.STARTING, State.DONE, State.FAILED}
+    ),
     State.QUERYING: frozenset(
         {
             *(State.SENDING, State.CHUNKING, State.COMMITTING, State.CONFIRMING),
