@@ -14,7 +14,6 @@ from idpbuilder.wire import Body, PartBody, Request, Response, Trust
 RESUME_FROM: Final = 1024 * 1024
 """Bytes that were handed over from which it pays to ask what became of them."""
 
-_SAME_PLACE: Final = 256 * 1024
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})\Z")
 _OCTETS = ("Content-Type", "application/octet-stream")
 
@@ -115,11 +114,6 @@ def chunk_size(response: Response, limit: int, size: int) -> int:
     least, most = (_length(response, name) for name in ("Min", "Max"))
     chunk = min((bound for bound in (limit, most) if bound), default=0)
     return max(chunk, least, LEAST_CHUNK) if chunk and chunk < size else 0
-
-
-def is_same_place(one: int, other: int) -> bool:
-    """Whether two bodies broke at the same byte, as far as buffers on the way let us see."""
-    return abs(one - other) <= _SAME_PLACE
 
 
 def _length(response: Response, which: str) -> int:

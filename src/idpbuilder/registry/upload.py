@@ -19,17 +19,17 @@ from idpbuilder.registry.failure import (
     setback,
     stored_digest,
 )
-from idpbuilder.registry.habits import LEAST_CHUNK, Habits, Probe
+from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.lookup import HEAD_REFUSED, blob_call, blob_presence
 from idpbuilder.registry.open_upload import (
     RESUME_FROM,
     OpenUpload,
     chunk_size,
-    is_same_place,
     stored_bytes,
 )
 from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.scope import Scope
+from idpbuilder.registry.size_limit import SizeLimit
 from idpbuilder.registry.upload_state import (
     FILLING,
     IN_SESSION,
@@ -85,9 +85,8 @@ class BlobUpload:
         self._known_missing = False
         self._head_refused = False
         self._refused_digest = False
-        self._broke_at: int | None = None
+        self._limit = SizeLimit(habits)
         self._furthest = 0
-        self._refused_size: int | None = None
         self._cannot_tell = False
         self._is_left_over = broken is None and resume is not None
         if session := broken or resume:
@@ -175,7 +174,7 @@ class BlobUpload:
             self.upload.handed = self.upload.offset + sent
             if failure.kind in _UNHEARD:
                 self.upload.stuck = False
-            if failure.kind is FailureKind.BROKEN and self._breaks_at_a_limit(self.upload, sent):
+            if failure.kind is FailureKind.BROKEN and self._limit.broke(self.upload, sent):
                 self._start_anew()
             else:
                 self._look_after_a_break()
@@ -321,7 +320,7 @@ class BlobUpload:
         who = THE_REGISTRY if ours else host_of(response.url)
         if codes & {"DIGEST_INVALID", "SIZE_INVALID"}:
             return self._digest_refused(refusal(response, what, who))
-        if response.status == 413 and self.upload and self._may_shrink(self.upload.to_send):
+        if response.status == 413 and self.upload and self._limit.refused(self.upload.to_send):
             self._start_anew()
             return None
         if response.status == 404 or "BLOB_UPLOAD_UNKNOWN" in codes:
@@ -339,16 +338,6 @@ class BlobUpload:
             self.upload.stuck = False
         self._look_after_a_break()
         return found
-
-    def _may_shrink(self, refused: int) -> bool:
-        """Whether a smaller body than one of `refused` bytes is to be had, and worth a try.
-
-        Where the registry's own least size is too large for what stands before it, none is.
-        """
-        if self._refused_size is not None and refused >= self._refused_size:
-            return False
-        self._refused_size = refused
-        return self._habits.shrink(refused)
 
     def _digest_refused(self, error: PushError) -> Setback:
         if self._distrust_resuming():
@@ -406,16 +395,6 @@ class BlobUpload:
             self._go(State.QUERYING)
         else:
             self._leave_session(State.CONFIRMING)
-
-    def _breaks_at_a_limit(self, upload: OpenUpload, sent: int) -> bool:
-        """Whether something on the way hangs up on large bodies without a word."""
-        before, self._broke_at = self._broke_at, upload.handed
-        if before is None or not 0 < sent < upload.to_send:
-            return False
-        if upload.offset and sent < LEAST_CHUNK:
-            # it was gone on with, and hardly so: no smaller body would have come further
-            return False
-        return is_same_place(before, upload.handed) and self._habits.shrink(upload.to_send)
 
     def _distrust_resuming(self) -> bool:
         """What the session holds is not what we gave it: whether it was gone on with."""
