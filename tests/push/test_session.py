@@ -342,3 +342,52 @@ def test_when_the_registry_asks_for_quiet_nobody_asks_it_anything(status: int) -
 
     assert world.loop.run(both()) == [False, False]
     assert asked == [0.0, 30.0, 30.0]
+
+
+def test_one_that_is_refused_again_and_again_holds_up_nobody_for_as_long_as_itself() -> None:
+    asked: list[float] = []
+    answers = iter([*[response(429)] * 3, response(404), response(404)])
+
+    def answer(request: Request) -> Answer:
+        asked.append(world.engine.now)
+        return next(answers)
+
+    world = World(answer, credentials=None)
+
+    def other() -> Steps[bool]:
+        yield Sleep(1.6)
+        return (yield from world.ask())
+
+    def both() -> Steps[list[bool]]:
+        return (yield from join([world.loop.spawn(world.ask()), world.loop.spawn(other())]))
+
+    assert world.loop.run(both()) == [False, False]
+    # its own waits are 0.5, 1 and 2 s; the other one waits 0.5 s after its third refusal
+    assert asked == [0.0, 0.5, 1.5, 2.0, 3.5]
+
+
+def test_requests_that_were_dropped_do_not_count_as_trouble() -> None:
+    world = World(lambda request: None, credentials=None)
+
+    def failing() -> Steps[None]:
+        yield Sleep(1.0)
+        raise Unreachable("another conversation failed", "it is a test")
+
+    def both() -> Steps[None]:
+        asked = [world.loop.spawn(world.ask()) for _ in range(4)]
+        yield from join([*asked, world.loop.spawn(failing())])
+
+    with pytest.raises(Unreachable):
+        world.loop.run(both())
+    assert world.engine.cancelled == [0, 1, 2, 3]
+    for _ in range(100):
+        assert world.session.pace.lets_send
+        world.session.pace.sent()
+
+
+def test_a_registry_without_tls_is_not_taken_for_one_in_trouble() -> None:
+    world = World(in_turn(NOT_TLS, response(200)), registry="localhost:5000")
+    assert world.has_blob()
+    for _ in range(100):
+        assert world.session.pace.lets_send
+        world.session.pace.sent()

@@ -88,6 +88,29 @@ def test_after_nothing_moved_on_a_shared_connection_none_is_shared(
         assert second.response is not None
 
 
+def test_after_nobody_answered_in_time_the_others_do_not_wait_for_one_to_find_out(
+    make_engine: MakeEngine, finish: Finish, certificates: Certificates
+) -> None:
+    engine = make_engine(connect_seconds=0.3)
+    tls = offering_http2(certificates)
+    spoken: list[str | None] = []
+
+    def play(peer: Peer) -> None:
+        with tls.wrap_socket(peer.connection, server_side=True) as connection:
+            spoken.append(connection.selected_alpn_protocol())
+            secure = Peer(connection, peer.wait_for_the_end)
+            secure.read_request()
+            secure.send(CREATED)
+
+    with ScriptedServer(Peer.read_to_the_end, play) as server:
+        url = f"https://{server.host}/v2/"
+        (first,) = finish(engine, Request("HEAD", url))
+        assert first.failure is not None
+        (second,) = finish(engine, Request("HEAD", url))
+        assert second.response is not None
+    assert spoken == ["http/1.1"]
+
+
 def test_a_server_without_http2_is_spoken_to_over_a_few_connections(
     make_engine: MakeEngine, finish: Finish, certificates: Certificates
 ) -> None:

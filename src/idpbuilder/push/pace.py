@@ -80,6 +80,10 @@ class Pace:
             self._cuts += 1
         self._requests -= 1
 
+    def forget(self) -> None:
+        """What went wrong so far was no trouble of the registry's."""
+        self._limit = UNBOUNDED
+
     def hush(self, until: float) -> None:
         """The registry asks everybody to wait until then."""
         self._quiet_until = max(self._quiet_until, until)

@@ -214,7 +214,9 @@ class RegistrySession:
         if delay is None:
             raise found.error
         if found.crowded:
-            self.pace.hush(self._clock() + delay)
+            # not for as long as this one waits, which grows: the others were not refused so often
+            quiet = policy.delay(0, found.retry_after) or delay
+            self.pace.hush(self._clock() + quiet)
         self.tally.retries += 1
         self._note(f"retry {made + 1} of {policy.retries} in {delay:.1f} s: {found.error.message}")
         yield Sleep(delay)
@@ -261,7 +263,8 @@ class RegistrySession:
         pace, clock = self.pace, self._clock
         while (wait := pace.quiet(clock())) or not pace.lets_send:
             yield Sleep(wait) if wait else Until(lambda: pace.lets_send)
-        ticket, well = pace.sent(), False
+        # one that is dropped tells nothing of the registry
+        ticket, well = pace.sent(), True
         try:
             completion = yield from self._send(request, started)
             well = completion.response is not None and not is_retriable(completion.response)
@@ -337,6 +340,7 @@ class RegistrySession:
         if plain:
             self.endpoint = Endpoint.of(self._schemes.pop(0), self.registry)
             self._note(f"{self.registry}: {failure.message}: going on over plain HTTP")
+            self.pace.forget()
         return plain
 
     def _rebased(self, request: Request) -> Request:

@@ -285,8 +285,12 @@ class CurlEngine:
         if completion.response is not None:
             version = easy.getinfo(pycurl.INFO_HTTP_VERSION)
             self._lanes.learn(transfer.origin, shares=version == pycurl.CURL_HTTP_VERSION_2_0)
-        elif completion.failure and completion.failure.kind in _BROKEN:
-            # some that offer HTTP/2 do not get it right, and the other tries go the plain way
+        elif completion.failure and (
+            completion.failure.kind in _BROKEN
+            or completion.seconds >= self._settings.connect_seconds
+        ):
+            # some that offer HTTP/2 do not get it right, and the other tries go the plain way; and
+            # where nobody answers, not all may wait for one after the other to find that out
             self._lanes.learn(transfer.origin, shares=False)
 
     def _drop(self, transfer: Transfer) -> None:
