@@ -26,6 +26,7 @@ LIMITS: tuple[tuple[str, str, str], ...] = (
     ("an engine's answer, exports apart", "bytes", "source.engines.api:_ANSWER_LIMIT"),
     ("a file with credentials", "bytes", "credentials.reading:FILE_LIMIT"),
     ("what a credential helper prints", "bytes", "credentials.program:OUT_LIMIT"),
+    ("a list of images", "bytes", "cli.listed:LIMIT"),
     ("a document that is remembered", "bytes", "memory.memory:LARGEST"),
     ("what is remembered and not used", "seconds", "memory.tables:KEPT_SECONDS"),
     ("an upload session that is gone on with", "seconds", "memory.tables:DAY"),

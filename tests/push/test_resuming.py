@@ -259,19 +259,24 @@ def memory_file(pusher: Pusher) -> str:
     return path
 
 
-@pytest.mark.parametrize("gone", [False, True])
-def test_a_layer_that_was_sent_while_it_was_packed_is_packed_again_and_gone_on_with(
-    gone: bool, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, read = threading.Event(), LayerReader.read
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The end of a layer is not packed before this is set: its beginning is on its way."""
+    event, read = threading.Event(), LayerReader.read
 
     def wait(self: LayerReader, buffer: memoryview) -> tuple[int, bool]:
-        """The end of the layer is not packed before its beginning is on its way."""
         if self.raw_read > SIZE // 2:
-            begun.wait(20)
+            event.wait(20)
         return read(self, buffer)
 
     monkeypatch.setattr(LayerReader, "read", wait)
+    return event
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_layer_that_was_sent_while_it_was_packed_is_packed_again_and_gone_on_with(
+    gone: bool, begun: threading.Event, pusher: Pusher, tmp_path: Path
+) -> None:
     saved = save(tmp_path / "app.tar", [Saved(layers=(SIZE,), tags=("app:v1",))])
     with MemoryRegistry(MOVES) as registry:
         registry.fault(Interrupt(pusher.stop, CUT, begun), method="PATCH")
@@ -292,17 +297,8 @@ def test_a_layer_that_was_sent_while_it_was_packed_is_packed_again_and_gone_on_w
     ids=["goes on", "quay", "gitea", "ecr", "zot"],
 )
 def test_a_layer_that_broke_while_it_was_packed_is_gone_on_with_in_the_same_run(
-    manners: Manners, times: int, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manners: Manners, times: int, begun: threading.Event, pusher: Pusher, tmp_path: Path
 ) -> None:
-    begun, read = threading.Event(), LayerReader.read
-
-    def wait(self: LayerReader, buffer: memoryview) -> tuple[int, bool]:
-        """The end of the layer is not packed before its beginning is on its way."""
-        if self.raw_read > SIZE // 2:
-            begun.wait(20)
-        return read(self, buffer)
-
-    monkeypatch.setattr(LayerReader, "read", wait)
     saved = save(tmp_path / "app.tar", [Saved(layers=(SIZE,), tags=("app:v1",))])
     with MemoryRegistry(manners) as registry:
         registry.fault(Break(CUT, begun), method="PATCH")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 from idpbuilder.errors import PushError
@@ -86,7 +86,6 @@ class RegistrySession:
         self.journal = journal
         self.engine = engine
         self.options = options
-        self.habits = _habits(memory.registry(registry))
         self.pace = Pace(options.jobs)
         self.known = Known()
         self.tally = Tally()
@@ -115,8 +114,17 @@ class RegistrySession:
         self.last_trouble = ""
         self._fetching.clear()
 
+    @cached_property
+    def habits(self) -> Habits:
+        """What is known of the registry's ways. An image that is there needs none of it: the memory
+        is not opened before the first blob is asked for.
+        """
+        return _habits(self._memory.registry(self.registry))
+
     def remember(self) -> None:
-        """Keep for the next run what this one learnt of the registry."""
+        """Keep for the next run what this one learnt of the registry, where it came to blobs."""
+        if "habits" not in vars(self):
+            return
         known = KnownRegistry(self.habits.probe is Probe.HONEST, self.habits.chunk)
         if known != KnownRegistry():
             self._memory.remember_registry(self.registry, known)
