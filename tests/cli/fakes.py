@@ -26,6 +26,8 @@ from idpbuilder.push.events import (
     Progress,
     PushStarted,
     Reporter,
+    RunStarted,
+    Standing,
 )
 from idpbuilder.push.options import PushOptions
 from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
@@ -91,6 +93,11 @@ def events_of(outcome: PushResult | PushFailure) -> list[Event]:
     return [started, Note("auth: basic, from flags"), *ended, ManifestEnded(status), outcome]
 
 
+def at(sent: tuple[int, ...], seconds: float) -> Progress:
+    """Where the only push stands."""
+    return Progress({1: Standing(sent)}, seconds, sum(sent))
+
+
 class FakeRun:
     """Reports `outcomes`, in place of a push; keeps the options that it was given."""
 
@@ -102,22 +109,24 @@ class FakeRun:
         self, options: PushOptions, reporter: Reporter, stop: Stop
     ) -> tuple[PushResult | PushFailure, ...]:
         self.options = options
-        for outcome in self.outcomes:
+        if len(self.outcomes) > 1:
+            reporter.emit(RunStarted(len(self.outcomes)))
+        for number, outcome in enumerate(self.outcomes, 1):
             for event in events_of(outcome):
                 if not isinstance(event, Note) or reporter.wants_notes:
-                    reporter.emit(event)
+                    reporter.emit(event, number)
         return self.outcomes
 
 
 def draws_bars(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[PushResult, ...]:
     """A push with progress between its events."""
     started, _, *rest = events_of(result())
-    reporter.emit(started)
-    reporter.progress(Progress((500_000, 0, 0), 0.5))
-    reporter.progress(Progress((1_250_000, 0, 300_000), 1.0))
+    reporter.emit(started, 1)
+    reporter.progress(at((500_000, 0, 0), 0.5))
+    reporter.progress(at((1_250_000, 0, 300_000), 1.0))
     for event in rest:
-        reporter.emit(event)
-        reporter.progress(Progress((2_500_000, 0, 600_000), 1.5))
+        reporter.emit(event, 1)
+        reporter.progress(at((2_500_000, 0, 600_000), 1.5))
     return (result(),)
 
 
@@ -130,7 +139,7 @@ def waits(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[PushFai
         stop.check()
     except Interrupted as error:
         outcome = failure(error)
-        reporter.emit(outcome)
+        reporter.emit(outcome, 1)
         return (outcome,)
     raise AssertionError
 

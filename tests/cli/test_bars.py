@@ -18,9 +18,8 @@ from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport
 from idpbuilder.cli.screen import Screen
 from idpbuilder.cli.streams import Stream
-from idpbuilder.push.events import Progress
 from tests.cli.conftest import ROOT
-from tests.cli.fakes import LAST_LINE, SEED_LINES, events_of, result
+from tests.cli.fakes import LAST_LINE, SEED_LINES, at, events_of, result
 
 
 class Terminal(Stream):
@@ -77,7 +76,7 @@ def start() -> Start:
         screen = Screen(terminal)
         lines = TextReport(Stream(None), screen, Shown(progress=True), Secrets())
         bars = BarsReport(screen, lines, colour)
-        bars.emit(events_of(result())[0])
+        bars.emit(events_of(result())[0], 1)
         return terminal, bars
 
     return begin
@@ -85,8 +84,8 @@ def start() -> Start:
 
 def test_the_bars_tell_rate_and_time_left(start: Start) -> None:
     terminal, bars = start()
-    bars.progress(Progress((0, 0, 0), 0.0))
-    bars.progress(Progress((1_250_000, 0, 300_000), 1.0))
+    bars.progress(at((0, 0, 0), 0.0))
+    bars.progress(at((1_250_000, 0, 300_000), 1.0))
     assert terminal.shown() == [
         "Pushing image myimage:latest to registry.example.com/repo...",
         "Layer 1/3 [===============>              ]  50%  1.2 MB of 2.5 MB",
@@ -97,9 +96,9 @@ def test_the_bars_tell_rate_and_time_left(start: Start) -> None:
 
 def test_a_layer_that_ended_leaves_its_line_and_no_bar(start: Start) -> None:
     terminal, bars = start()
-    bars.progress(Progress((1_250_000, 0, 300_000), 1.0))
-    bars.emit(events_of(result())[2])
-    bars.progress(Progress((2_500_000, 0, 300_000), 1.0))
+    bars.progress(at((1_250_000, 0, 300_000), 1.0))
+    bars.emit(events_of(result())[2], 1)
+    bars.progress(at((2_500_000, 0, 300_000), 1.0))
     assert terminal.shown() == [
         *SEED_LINES.splitlines()[:2],
         "Layer 3/3 [=======>                      ]  25%  300.0 kB of 1.2 MB",
@@ -110,8 +109,8 @@ def test_a_layer_that_ended_leaves_its_line_and_no_bar(start: Start) -> None:
 def test_at_the_end_only_the_lines_are_left(start: Start) -> None:
     terminal, bars = start()
     for event in events_of(result())[1:]:
-        bars.progress(Progress((100, 100, 100), 1.0))
-        bars.emit(event)
+        bars.progress(at((100, 100, 100), 1.0))
+        bars.emit(event, 1)
     bars.close()
     assert terminal.shown() == SEED_LINES.splitlines()
 
@@ -120,28 +119,28 @@ def test_at_the_end_only_the_lines_are_left(start: Start) -> None:
 def test_no_bar_is_wider_than_the_terminal(start: Start, columns: int) -> None:
     terminal, bars = start(columns=columns)
     terminal.widest = 0
-    bars.progress(Progress((0, 0, 0), 0.0))
-    bars.progress(Progress((1_250_000, 1, 300_000), 1.0))
+    bars.progress(at((0, 0, 0), 0.0))
+    bars.progress(at((1_250_000, 1, 300_000), 1.0))
     assert 0 < terminal.widest < max(columns, 2)
 
 
 @pytest.mark.parametrize("height", [2, 3, 4])
 def test_there_are_no_more_bars_than_the_terminal_has_rows(start: Start, height: int) -> None:
     terminal, bars = start(height=height)
-    bars.progress(Progress((1, 1, 1), 0.5))
-    bars.progress(Progress((2, 2, 2), 1.0))
+    bars.progress(at((1, 1, 1), 0.5))
+    bars.progress(at((2, 2, 2), 1.0))
     assert len(terminal.shown()) == height
     assert terminal.shown()[-1].startswith("Total ")
 
 
 def test_rows_that_a_narrower_terminal_has_broken_are_all_erased(start: Start) -> None:
     terminal, bars = start()
-    bars.progress(Progress((1_250_000, 0, 0), 1.0))
+    bars.progress(at((1_250_000, 0, 0), 1.0))
     wide = terminal.rows.pop(-2), terminal.rows.pop(-2)
     terminal.columns = 40
     for row in reversed(wide):
         terminal.rows[-1:] = [row[:40], row[40:], ""]
-    bars.progress(Progress((1_250_000, 0, 0), 2.0))
+    bars.progress(at((1_250_000, 0, 0), 2.0))
     assert terminal.shown()[0] == SEED_LINES.splitlines()[0]
     assert [row.split()[0] for row in terminal.shown()[1:]] == ["Layer", "Total"]
 
@@ -149,7 +148,7 @@ def test_rows_that_a_narrower_terminal_has_broken_are_all_erased(start: Start) -
 def test_colour_is_used_only_where_it_is_wanted(start: Start) -> None:
     for colour in (False, True):
         terminal, bars = start(colour=colour)
-        bars.progress(Progress((1_250_000, 0, 300_000), 1.0))
+        bars.progress(at((1_250_000, 0, 300_000), 1.0))
         assert bool(terminal.colours) is colour
 
 

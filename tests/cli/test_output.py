@@ -188,7 +188,7 @@ def test_json_is_one_object_per_destination_on_a_line_each(call: Call) -> None:
         },
     }
     assert answer.stderr.startswith(SEED_LINES)
-    assert "Error: too late: 5m passed\n" in answer.stderr
+    assert f"Error: `{IMAGE}` to `{REFERENCE}`: too late: 5m passed\n" in answer.stderr
     assert answer.exit_code == 6
 
 

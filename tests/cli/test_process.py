@@ -103,7 +103,7 @@ def test_a_usage_error_of_the_group_has_our_shape_and_exit_code(
 def test_the_group_and_the_command_have_help(spawn: Spawn) -> None:
     group, command = spawn("idpbuilder", "-h"), spawn("idpbuilder", "push", "-h")
     assert (group.returncode, command.returncode) == (0, 0)
-    assert "push   Push OCI container images" in group.stdout
+    assert "Push OCI container images" in group.stdout
     assert command.stdout.startswith("Usage: idpbuilder push [FLAGS] [IMAGE]...\n")
 
 

@@ -33,7 +33,7 @@ class Recorder:
     progresses: list[Progress] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda event: None
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, push: int = 0) -> None:
         self.events.append(event)
         self.on_event(event)
 

@@ -125,9 +125,9 @@ def test_several_destinations_unpack_once(
     opened: list[str] = []
     really = remembered.open_archive
 
-    def counted(path: str, check: Callable[[], None]) -> Any:
+    def counted(path: str, *others: Callable[[], None]) -> Any:
         opened.append(path)
-        return really(path, check)
+        return really(path, *others)
 
     monkeypatch.setattr(remembered, "open_archive", counted)
     with MemoryRegistry() as other:

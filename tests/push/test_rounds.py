@@ -10,10 +10,12 @@ from idpbuilder.image import Reference
 from idpbuilder.memory import Forgetful
 from idpbuilder.packing.method import Method
 from idpbuilder.push.destination import Destination
+from idpbuilder.push.events import Teller
 from idpbuilder.push.late import LatePacker
 from idpbuilder.push.layers import Layers
 from idpbuilder.push.pushing import ImagePush
-from idpbuilder.push.session import RegistrySession, SessionOptions
+from idpbuilder.push.registry import Registry, RegistryOptions
+from idpbuilder.push.session import RegistrySession
 from idpbuilder.push.tasks import Loop
 from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.retry import RetryPolicy
@@ -51,24 +53,23 @@ def rounds(folder: Path, layers: tuple[int, ...], habits: Habits) -> int:
     """The rounds of a push into an empty registry."""
     layout = write_layout(folder / "image", [ImageSpec(layers)])
     engine = RoundsEngine(an_empty_registry)
-    session = RegistrySession(
+    loop = Loop(engine, check=lambda: None, clock=engine.clock)
+    registry = Registry(
         "registry.example.com",
-        SessionOptions(RetryPolicy(0), Trust()),
+        RegistryOptions(RetryPolicy(0), Trust()),
         lambda: None,
-        engine,
-        lambda text: None,
+        loop,
         Forgetful(),
         None,
         engine.clock,
     )
-    session.habits = habits
-    loop = Loop(engine, check=lambda: None, clock=engine.clock)
-    session.begin_image(loop)
+    registry.habits = habits
+    session = RegistrySession(registry, lambda text: None)
     packer = LatePacker(Method.choose(), wake=engine.wake)
     with open_source(f"oci:{layout.path}", None, lambda: None) as (image,):
         known = Layers(image, packer, Forgetful(), {}, all_layers=False)
         place = Destination(Reference.parse("registry.example.com/team/app:v1"))
-        push = ImagePush(image, place, session, loop, Recorder(), known)
+        push = ImagePush(image, place, session, loop, Teller(Recorder()), known)
         loop.run(push.push(verify=False))
     packer.close()
     return engine.rounds

@@ -10,7 +10,8 @@ import pytest
 from idpbuilder.errors import PushError, RegistryFailed, TlsFailed, Unauthorized, Unreachable
 from idpbuilder.image import Digest
 from idpbuilder.memory import Forgetful
-from idpbuilder.push.session import RegistrySession, SessionOptions
+from idpbuilder.push.registry import Registry, RegistryOptions
+from idpbuilder.push.session import RegistrySession
 from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, join
 from idpbuilder.registry.credentials import Credentials
 from idpbuilder.registry.habits import Habits, Probe
@@ -52,28 +53,27 @@ class World:
         self.engine = ScriptedEngine(self.answer)
         self.loop = Loop(self.engine, check=lambda: None, clock=self.engine.clock)
         policy = RetryPolicy(self.retries, chance=lambda: 0.5)
-        self.session = RegistrySession(
+        self.shared = Registry(
             self.registry,
-            SessionOptions(policy, Trust(), self.insecure, self.scheme),
+            RegistryOptions(policy, Trust(), self.insecure, self.scheme),
             lambda: self.credentials,
-            self.engine,
-            self.notes.append,
+            self.loop,
             Forgetful(),
             None,
             self.engine.clock,
         )
-        self.session.begin_image(self.loop)
+        self.session = RegistrySession(self.shared, self.notes.append)
 
     def has_blob(self) -> bool:
         return self.loop.run(self.ask())
 
     def ask(self) -> Steps[bool]:
-        inquiry = has_blob(self.session.endpoint, "team/app", DIGEST, Trust())
+        inquiry = has_blob(self.shared.endpoint, "team/app", DIGEST, Trust())
         return (yield from self.session.inquire(inquiry))
 
     def upload(self, habits: Habits | None = None, mount_from: str | None = None) -> BlobUpload:
         machine = BlobUpload(
-            self.session.endpoint,
+            self.shared.endpoint,
             "team/app",
             DIGEST,
             BytesBody(b"a layer"),
@@ -157,7 +157,7 @@ def test_what_is_sent_again_is_looked_at_first() -> None:
 
     world = World(in_turn(started(), BROKEN))
     machine = BlobUpload(
-        world.session.endpoint, "a", DIGEST, BytesBody(b""), habits=Habits(), trust=Trust()
+        world.shared.endpoint, "a", DIGEST, BytesBody(b""), habits=Habits(), trust=Trust()
     )
     with pytest.raises(ValueError, match="changed"):
         world.loop.run(world.session.drive(machine, recheck=recheck))
@@ -381,13 +381,13 @@ def test_requests_that_were_dropped_do_not_count_as_trouble() -> None:
         world.loop.run(both())
     assert world.engine.cancelled == [0, 1, 2, 3]
     for _ in range(100):
-        assert world.session.pace.lets_send
-        world.session.pace.sent()
+        assert world.shared.pace.lets_send
+        world.shared.pace.sent()
 
 
 def test_a_registry_without_tls_is_not_taken_for_one_in_trouble() -> None:
     world = World(in_turn(NOT_TLS, response(200)), registry="localhost:5000")
     assert world.has_blob()
     for _ in range(100):
-        assert world.session.pace.lets_send
-        world.session.pace.sent()
+        assert world.shared.pace.lets_send
+        world.shared.pace.sent()

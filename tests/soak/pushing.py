@@ -53,7 +53,7 @@ class _Silent:
     wants_notes = False
     interval = None
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, push: int = 0) -> None:
         """Tell nobody."""
 
     def progress(self, progress: Progress) -> None:

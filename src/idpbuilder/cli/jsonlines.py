@@ -29,9 +29,9 @@ class JsonReport:
         """As the other reporter."""
         return self._others.interval
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, push: int = 0) -> None:
         """Print an outcome as JSON, after the other reporter had it."""
-        self._others.emit(event)
+        self._others.emit(event, push)
         if isinstance(event, PushResult):
             self._print(result_document(event))
         elif isinstance(event, PushFailure):

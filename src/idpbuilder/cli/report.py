@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -18,6 +19,7 @@ from idpbuilder.push.events import (
     Progress,
     PushStarted,
     RunEnded,
+    RunStarted,
     Warned,
 )
 from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
@@ -49,7 +51,10 @@ class Sink(Protocol):
 
 
 class TextReport:
-    """A Reporter that prints lines: results to `out`, the rest to `err`."""
+    """A Reporter that prints lines: results to `out`, the rest to `err`.
+
+    Of several pushes, which run at once, the lines of each come together when it is over.
+    """
 
     def __init__(self, out: Stream, err: Sink, shown: Shown, secrets: Secrets) -> None:
         self._out = out
@@ -57,7 +62,10 @@ class TextReport:
         self._err = err
         self._shown = shown
         self._tick = _TICK if err.can_say(_TICK) else _PLAIN_TICK
-        self._manifest = BlobStatus.WOULD_PUSH
+        self._manifests: dict[int, BlobStatus] = {}
+        self._pushes = 0
+        self._held: dict[int, list[str]] = {}
+        self._last_hint = ""
 
     @property
     def wants_notes(self) -> bool:
@@ -69,52 +77,83 @@ class TextReport:
         """None: lines come with events, not with time."""
         return None
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, push: int = 0) -> None:
         """Print what the event says, where it is wanted."""
         if isinstance(event, Note):
             if self._shown.notes:
-                self._err.line(told(event.text, self._secrets))
+                self._err.line(self._numbered(told(event.text, self._secrets), push))
         elif isinstance(event, Warned):
             if self._shown.warnings:
                 self._err.line(f"Warning: {told(event.text, self._secrets)}")
         elif isinstance(event, PushFailure):
-            self._err.line(failure_text(event.error, self._secrets))
+            self._release(push)
+            self._failure(event)
         elif isinstance(event, PushResult):
-            self._result(event)
+            self._release(push)
+            self._result(event, self._manifests.pop(push, BlobStatus.WOULD_PUSH))
+        elif isinstance(event, RunStarted):
+            self._pushes = event.pushes
         elif isinstance(event, RunEnded):
             if self._shown.progress:
                 self._err.line(summary(event))
         else:
             if isinstance(event, ManifestEnded):
-                self._manifest = event.status
+                self._manifests[push] = event.status
             if self._shown.progress:
-                self._progress_line(event)
+                self._progress_line(event, push)
+
+    def _numbered(self, text: str, push: int) -> str:
+        return f"[{push}/{self._pushes}] {text}" if self._pushes and push else text
+
+    def _line(self, text: str, push: int) -> None:
+        """A line about a push: now, or together with the others about it."""
+        if self._pushes and push:
+            self._held.setdefault(push, []).append(text)
+        else:
+            self._err.line(text)
+
+    def _release(self, push: int) -> None:
+        for text in self._held.pop(push, ()):
+            self._err.line(text)
+
+    def _failure(self, failure: PushFailure) -> None:
+        text = failure_text(failure.error, self._secrets)
+        if self._pushes and failure.reference is not None:
+            where = one_line(f"`{failure.image}` to `{failure.reference}`")
+            text = text.replace("Error: ", f"Error: {where}: ", 1)
+        if self._pushes and failure.error.hint == self._last_hint:
+            # a registry that is down fails every image in the same way
+            text = text.partition("\n")[0]
+        self._last_hint = failure.error.hint
+        self._err.line(text)
 
     def progress(self, progress: Progress) -> None:
         """Nothing: between events there is no line to print."""
 
-    def _progress_line(self, event: ImageChosen | PushStarted | LayerEnded | ManifestEnded) -> None:
+    def _progress_line(
+        self, event: ImageChosen | PushStarted | LayerEnded | ManifestEnded, push: int
+    ) -> None:
         if isinstance(event, ImageChosen):
             self._err.line(told(event.text, self._secrets))
         elif isinstance(event, PushStarted):
             verb, to = ("Checking", "against") if event.dry_run else ("Pushing", "to")
             if not event.again:
                 image = one_line(event.image)
-                self._err.line(f"{verb} image {image} {to} {place(event.reference)}...")
+                self._line(f"{verb} image {image} {to} {place(event.reference)}...", push)
         elif isinstance(event, LayerEnded) and not _planned(event.layer.status):
             how = f"{_layer_words(event.layer)} ({size_text(event.layer.size)})"
-            self._err.line(f"{self._tick} Layer {event.number}/{event.total} {how}")
+            self._line(f"{self._tick} Layer {event.number}/{event.total} {how}", push)
         elif isinstance(event, ManifestEnded) and not _planned(event.status):
             how = "exists" if event.status is BlobStatus.EXISTS else "pushed successfully"
-            self._err.line(f"{self._tick} Manifest {how}")
+            self._line(f"{self._tick} Manifest {how}", push)
 
-    def _result(self, result: PushResult) -> None:
+    def _result(self, result: PushResult, manifest: BlobStatus) -> None:
         if not self._shown.results:
             return
         if self._shown.digest_only:
             self._out.line(digest_reference(result))
         elif result.dry_run:
-            for line in plan(result, self._manifest):
+            for line in plan(result, manifest):
                 self._out.line(line)
         else:
             self._out.line(f"Image pushed: {result.reference}")
@@ -124,19 +163,33 @@ def summary(event: RunEnded) -> str:
     """What came of several pushes, in a line."""
     results = [one for one in event.outcomes if isinstance(one, PushResult)]
     unchanged = [one for one in results if not one.bytes_sent]
-    failed = len(event.outcomes) - len(results)
-    counts = (
-        (len(results) - len(unchanged), "pushed"),
+    pushed = "checked" if any(one.dry_run for one in results) else "pushed"
+    images = _counted(
+        (len(results) - len(unchanged), pushed),
         (len(unchanged), "unchanged"),
-        (failed, "failed"),
+        (len(event.outcomes) - len(results), "failed"),
+        (event.left, "not tried"),
     )
-    words = ", ".join(f"{count} {word}" for count, word in counts if count)
+    how = Counter(layer.status for one in results for layer in one.layers)
+    layers = _counted(
+        (how[BlobStatus.PUSHED], "pushed"),
+        (how[BlobStatus.MOUNTED], "mounted"),
+        (how[BlobStatus.EXISTS], "existed"),
+        (how[BlobStatus.WOULD_PUSH], "would be pushed"),
+        (how[BlobStatus.WOULD_MOUNT], "would be mounted"),
+    )
     sent = sum(one.bytes_sent for one in results)
     saved = sum(one.size for one in results) - sent
-    return (
-        f"{len(event.outcomes)} pushes: {words}; {size_text(sent)} sent,"
-        f" {size_text(max(saved, 0))} not sent again, {event.seconds:.1f} s"
-    )
+    parts = [
+        f"{len(event.outcomes) + event.left} pushes: {images}",
+        f"layers: {layers}" if layers else "",
+        f"{size_text(sent)} sent, {size_text(max(saved, 0))} saved, {event.seconds:.1f} s",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _counted(*counts: tuple[int, str]) -> str:
+    return ", ".join(f"{count} {word}" for count, word in counts if count)
 
 
 def plan(result: PushResult, manifest: BlobStatus) -> list[str]:

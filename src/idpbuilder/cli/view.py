@@ -47,7 +47,8 @@ def reporter_for(
     if lively and err.is_terminal and environ.get("TERM", "dumb") != "dumb":
         screen = Screen(err)
         text = TextReport(out, screen, shown, secrets)
-        bars = BarsReport(screen, text, colour=not environ.get("NO_COLOR"))
+        colour = not environ.get("NO_COLOR")
+        bars = BarsReport(screen, text, colour, results=not as_json)
         reporter, close = bars, bars.close
     else:
         reporter = TextReport(out, err, shown, secrets)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from idpbuilder.errors import ContentRefused, SourceError
+from idpbuilder.errors import ContentRefused, PushError, SourceError
 from idpbuilder.image import Digest
 from idpbuilder.memory import Packed
 from idpbuilder.push.journal import Entry, Journal
+from idpbuilder.push.layers import LayersElsewhere
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.result import BlobStatus
 from idpbuilder.push.session import RegistrySession
@@ -44,6 +45,8 @@ class ForetoldBody:
 
     def __init__(self, packed: Packed, begin: Callable[[], PackJob]) -> None:
         self.job: PackJob | None = None
+        self.failed: Exception | None = None
+        """Why the packing could not begin, which is no matter of the engine's."""
         self._packed = packed
         self._begin = begin
 
@@ -53,8 +56,12 @@ class ForetoldBody:
         return self._packed.size
 
     def open(self, start: int = 0) -> BodyReader:
-        """A reader at the byte `start` of the blob as it grows. Raises what `begin` does."""
-        self.job = self._begin()
+        """A reader at the byte `start` of the blob as it grows. Raises OSError."""
+        try:
+            self.job = self._begin()
+        except (LayersElsewhere, PushError) as error:
+            self.failed = error
+            raise OSError("its packing could not begin") from error
         return self.job.body().open(start)
 
     def is_done(self) -> bool:
@@ -77,21 +84,22 @@ class Blobs:
 
     def __init__(self, session: RegistrySession, repository: str) -> None:
         self._session = session
+        self._registry = registry = session.registry
         self._repository = repository
-        self._journal = Journal(session.journal, session.registry, repository)
+        self._journal = Journal(registry.journal, registry.name, repository)
         self._open: dict[BlobUpload | StreamedUpload, Entry | None] = {}
 
     def is_known(self, digest: Digest) -> bool:
         """Whether this run has seen the blob in the repository."""
-        return self._session.known.has(digest, self._repository)
+        return self._registry.known.has(digest, self._repository)
 
     def arrived(self, digest: Digest) -> None:
         """The blob is in the repository."""
-        self._session.known.add(digest, self._repository)
+        self._registry.known.add(digest, self._repository)
 
     def forget(self, digest: Digest) -> None:
         """The blob is not there after all."""
-        self._session.known.forget(digest, self._repository)
+        self._registry.known.forget(digest, self._repository)
 
     def is_there(self, digest: Digest) -> Steps[bool]:
         """Whether the repository has the blob: asked, unless this run has seen it there."""
@@ -104,7 +112,7 @@ class Blobs:
 
     def look(self, digest: Digest) -> Steps[bool]:
         """Whether the repository has the blob, asked in any case. Raises PushError."""
-        endpoint, trust = self._session.endpoint, self._session.options.trust
+        endpoint, trust = self._registry.endpoint, self._registry.options.trust
         inquiry = has_blob(endpoint, self._repository, digest, trust)
         return (yield from self._session.inquire(inquiry))
 
@@ -152,6 +160,8 @@ class Blobs:
         try:
             arrival = yield from self._upload(packed.digest, body, habits, started, None)
         except (ContentRefused, SourceError):
+            if body.failed is not None:
+                raise body.failed from None
             if body.job is None:
                 raise
             yield Until(body.is_done)
@@ -193,8 +203,8 @@ class Blobs:
     ) -> Steps[Arrival]:
         may_go_on = streamed is not None and streamed.broke and habits.resumes
         broken = streamed.session if streamed and may_go_on else None
-        source = None if broken else self._session.mount_source(digest, self._repository)
-        endpoint, options = self._session.endpoint, self._session.options
+        source = None if broken else self._registry.mount_source(digest, self._repository)
+        endpoint, options = self._registry.endpoint, self._registry.options
         entry = self._journal.entry(digest, body)
         entries = [one for one in (entry, earlier) if one]
         # each is asked, so that each is dropped at the end
@@ -232,7 +242,7 @@ class Blobs:
         return None if job.kept else self._journal.entry_of_raw(job.diff_id, job.method.name)
 
     def _stream(self, job: PackJob, started: Started) -> Steps[StreamedUpload]:
-        endpoint, options = self._session.endpoint, self._session.options
+        endpoint, options = self._registry.endpoint, self._registry.options
         entry = self._entry_of(job)
         upload = StreamedUpload(
             endpoint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,14 +48,25 @@ class ManifestEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where the push stands: bytes sent per layer in manifest order, each at most the layer's size.
+class Standing:
+    """Where one push stands: bytes sent per layer in manifest order, each at most the layer's size.
 
-    No number in it ever falls, not even when a body is sent again. `seconds` since the push began.
+    No number in it ever falls, not even when a body is sent again.
     """
 
     sent: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the pushes that are under way stand, by their numbers; `seconds` since the first began.
+
+    `bytes_sent` are the payload bytes that went out so far, of those that have ended too.
+    """
+
+    pushes: Mapping[int, Standing]
     seconds: float
+    bytes_sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +84,21 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class RunStarted:
+    """There is more than one push to make, for all that is known by now: so many."""
+
+    pushes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
-    """All of several pushes are over; `seconds` since the first began."""
+    """All of several pushes are over; `seconds` since the first began. `left` were not made, since
+    one failed or somebody stopped them.
+    """
 
     outcomes: tuple[PushResult | PushFailure, ...]
     seconds: float
+    left: int = 0
 
 
 Event = (
@@ -88,6 +110,7 @@ Event = (
     | PushFailure
     | Note
     | Warned
+    | RunStarted
     | RunEnded
 )
 
@@ -103,8 +126,25 @@ class Reporter(Protocol):
     def interval(self) -> float | None:
         """Seconds between calls of `progress`; None where none are wanted."""
 
-    def emit(self, event: Event) -> None:
-        """Something happened."""
+    def emit(self, event: Event, push: int = 0) -> None:
+        """Something happened in the push of this number, from 1; 0: to no single one."""
 
     def progress(self, progress: Progress) -> None:
-        """Where the push stands now."""
+        """Where the pushes stand now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells `reporter` of the push `number`."""
+
+    reporter: Reporter
+    number: int = 0
+
+    def emit(self, event: Event) -> None:
+        """Something happened in it."""
+        self.reporter.emit(event, self.number)
+
+    def note(self, text: str) -> None:
+        """A line for `--verbose`."""
+        if self.reporter.wants_notes:
+            self.reporter.emit(Note(text), self.number)

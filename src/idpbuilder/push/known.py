@@ -9,9 +9,14 @@ from idpbuilder.image import Digest
 
 @dataclass(slots=True)
 class Known:
-    """Where blobs of this registry are, as far as this run has seen: digest to repositories."""
+    """Where blobs of this registry are, as far as this run has seen: digest to repositories.
+
+    `under_way` are those that someone is bringing into a repository. Whoever needs one of them
+    elsewhere waits, and then has it mounted.
+    """
 
     repositories: dict[Digest, list[str]] = field(default_factory=dict)
+    under_way: set[Digest] = field(default_factory=set)
 
     def add(self, digest: Digest, repository: str) -> None:
         """`repository` holds `digest`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,21 +15,53 @@ if TYPE_CHECKING:
 
 
 class LatePacker:
-    """Packs layers by `method`, as `packing.packer.Packer` does with the same arguments."""
+    """Packs layers by `method`, as `packing.packer.Packer` does with the same arguments, and keeps
+    what was packed for as long as somebody uses it.
+    """
 
     def __init__(self, method: Method, *, wake: Callable[[], None], keep: bool = True) -> None:
         self.method = method
         self._wake = wake
         self._keep = keep
         self._packer: Packer | None = None
+        self._users: Counter[PackJob] = Counter()
 
     def pack(self, layer: RawLayer) -> PackJob:
-        """Begin to pack a layer. Raises LocalError where this machine gives no thread."""
+        """Begin to pack a layer that somebody may want.
+
+        Raises LocalError where this machine gives no thread.
+        """
         if self._packer is None:
             from idpbuilder.packing.packer import Packer
 
             self._packer = Packer(self.method, wake=self._wake, keep=self._keep)
         return self._packer.pack(layer)
+
+    def use(self, layer: RawLayer) -> PackJob:
+        """The packing of a layer, begun now if it was not: it is there until `leave`.
+
+        Raises what `pack` does.
+        """
+        job = self.pack(layer)
+        self._users[job] += 1
+        return job
+
+    def leave(self, job: PackJob) -> None:
+        """One user needs the bytes no more; after the last one their room is given back."""
+        self._users[job] -= 1
+        self.drop_unused(job)
+
+    def is_used(self, job: PackJob) -> bool:
+        """Whether somebody still needs the bytes, and so what they are made of."""
+        return self._users[job] > 0
+
+    def drop_unused(self, job: PackJob) -> None:
+        """End a packing that nobody uses, and give back its room."""
+        if not self.is_used(job):
+            del self._users[job]
+            job.release()
+            # one that is not done is of no use either
+            job.cancel()
 
     def close(self) -> None:
         """End all packing, where there was any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -89,8 +89,15 @@ class Layers:
         return len(self._packed) == len(self._packable)
 
     def packed(self, digest: Digest) -> Packed | None:
-        """What the layer is packed into, as far as that is known."""
-        return self._packed.get(digest)
+        """What the layer is packed into, as far as that is known.
+
+        Another image of this run may have found it out.
+        """
+        found = self._packed.get(digest)
+        layer = self._packable.get(digest)
+        if found is None and layer is not None and layer.diff_id is not None:
+            found = self._recent.get((layer.diff_id, self._names[digest]))
+        return found
 
     def job(self, digest: Digest) -> PackJob:
         """The packing of a layer, begun now if it was not.
@@ -102,7 +109,7 @@ class Layers:
             layer = self._raw.get(digest)
             if layer is None:
                 raise LayersElsewhere
-            job = self._jobs[digest] = self._packer.pack(layer)
+            job = self._jobs[digest] = self._packer.use(layer)
         return job
 
     def learn(self, digest: Digest, packed: Packed) -> None:
@@ -185,10 +192,16 @@ class Layers:
         """What stands for the bytes of a packed layer that is not at hand."""
         return f"as stored in {self._image.root.descriptor.digest}"
 
+    @property
+    def jobs(self) -> Collection[PackJob]:
+        """The packings that were begun."""
+        return self._jobs.values()
+
     def release(self) -> None:
-        """Nobody needs the packed bytes any more: their room is given back."""
+        """The packed bytes are not needed here any more."""
         for job in self._jobs.values():
-            job.release()
+            self._packer.leave(job)
+        self._jobs.clear()
 
 
 def _name_by_its_bytes(region: Region) -> str:

@@ -17,13 +17,14 @@ class Manifests:
 
     def __init__(self, session: RegistrySession, repository: str) -> None:
         self._session = session
+        self._registry = session.registry
         self._repository = repository
-        self._trust = session.options.trust
+        self._trust = self._registry.options.trust
         self._present: set[Document] = set()
 
     def find(self, place: str, algorithm: str) -> Steps[Digest | None]:
         """The digest of what is under `place`, a tag or a digest. Raises PushError."""
-        endpoint = self._session.endpoint
+        endpoint = self._registry.endpoint
         inquiry = find_manifest(endpoint, self._repository, place, self._trust, algorithm)
         return (yield from self._session.inquire(inquiry))
 
@@ -59,7 +60,7 @@ class Manifests:
 
     def _put(self, document: Document, reference: str) -> Steps[None]:
         put = ManifestPut(
-            self._session.endpoint,
+            self._registry.endpoint,
             self._repository,
             reference,
             document.descriptor,

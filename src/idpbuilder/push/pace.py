@@ -10,12 +10,15 @@ from __future__ import annotations
 from typing import Final
 
 FEW: Final = 8
-"""Blobs at once, whatever their sizes."""
+"""Large blobs at once, whatever their sizes."""
 
 MANY: Final = 64
-"""Blobs at once, while all of them together have less than ENOUGH bytes."""
+"""Small blobs at once, and larger ones while together they have no more than ENOUGH bytes."""
 
 ENOUGH: Final = 32 * 1024 * 1024
+
+SMALL: Final = ENOUGH // MANY
+"""Bytes of the largest blob that is small."""
 
 UNBOUNDED: Final = 1_000
 """Requests at once, as long as there is no trouble: the engine has limits of its own."""
@@ -23,13 +26,14 @@ UNBOUNDED: Final = 1_000
 
 class Pace:
     """Counts blobs and requests. `jobs` blobs at once, whatever their sizes; None: many small ones
-    or few large ones.
+    and few large ones.
     """
 
     def __init__(self, jobs: int | None = None) -> None:
         self.most: Final = jobs or MANY
-        self._few = jobs or FEW
-        self._blobs = 0
+        self._jobs = jobs
+        self._small = 0
+        self._large = 0
         self._bytes = 0
         self._requests = 0
         self._limit: float = UNBOUNDED
@@ -40,19 +44,27 @@ class Pace:
 
     def lets_begin(self, size: int) -> bool:
         """Whether a blob of `size` bytes may be begun now."""
-        if self._blobs < self._few:
-            return True
-        return self._blobs < self.most and self._bytes + size <= ENOUGH
+        if self._jobs is not None:
+            return self._small + self._large < self._jobs
+        if size <= SMALL:
+            # it waits for no large one
+            return self._small < MANY
+        return self._large < FEW or (self._large < MANY and self._bytes + size <= ENOUGH)
 
     def begin(self, size: int) -> None:
         """A blob of `size` bytes was begun."""
-        self._blobs += 1
-        self._bytes += size
+        self._count(size, 1)
 
     def end(self, size: int) -> None:
         """A blob that was begun is there, or given up."""
-        self._blobs -= 1
-        self._bytes -= size
+        self._count(size, -1)
+
+    def _count(self, size: int, by: int) -> None:
+        if size <= SMALL:
+            self._small += by
+        else:
+            self._large += by
+            self._bytes += by * size
 
     # -- requests
 

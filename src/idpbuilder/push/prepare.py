@@ -5,140 +5,178 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from idpbuilder.credentials import CredentialStores, Given
 from idpbuilder.credentials import Surroundings as CredentialSurroundings
-from idpbuilder.errors import Interrupted, PushError, UsageError
+from idpbuilder.errors import PushError, UsageError
 from idpbuilder.image import Digest, Reference
-from idpbuilder.memory import AnyMemory
 from idpbuilder.push.destination import Destination, destinations
-from idpbuilder.push.events import ImageChosen, Note, Reporter, Warned
-from idpbuilder.push.late import LatePacker
-from idpbuilder.push.layers import Recent
+from idpbuilder.push.errand import Errand
+from idpbuilder.push.events import ImageChosen, Reporter, Teller, Warned
+from idpbuilder.push.opened import Opened
 from idpbuilder.push.options import Order, PushOptions
+from idpbuilder.push.patience import Patience, PatientEngine
 from idpbuilder.push.pushing import check_digest
+from idpbuilder.push.registry import Registry, RegistryOptions
 from idpbuilder.push.result import PushFailure
-from idpbuilder.push.session import RegistrySession, SessionOptions
+from idpbuilder.push.tasks import Loop
+from idpbuilder.push.tools import Tools
 from idpbuilder.registry.retry import RetryPolicy
 from idpbuilder.source import SourceImage, Surroundings, open_source
 from idpbuilder.transport.insecure import InsecureRegistries
 from idpbuilder.transport.proxy import secrets_in
 from idpbuilder.transport.trust import certs_d, complaints, folder_for
-from idpbuilder.wire import Engine, Region, Trust
+from idpbuilder.wire import Region, Trust
+
+if TYPE_CHECKING:
+    from idpbuilder.packing.job import PackJob
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all pushes of a run share."""
-
-    engine: Engine
-    memory: AnyMemory
-    journal: AnyMemory | None
-    packer: LatePacker
-    recent: Recent
+class PutOff(Exception):
+    """An order comes to something only once its image is unpacked or exported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """An image, a place to bring it to, and whom to talk to there."""
+def put_it_off() -> None:
+    """Raise PutOff."""
+    raise PutOff
 
-    image: SourceImage
-    destination: Destination
-    session: RegistrySession
+
+def do_it_now() -> None:
+    """Nothing."""
 
 
 class Failed(Exception):
-    """A destination was not reached: nothing after it is tried."""
+    """A destination was not reached."""
 
     def __init__(self, failure: PushFailure) -> None:
         super().__init__()
         self.failure = failure
 
+    @classmethod
+    def of(cls, order: Order, error: PushError) -> Failed:
+        """An order of which no destination is known yet."""
+        return cls(PushFailure(order.image or "", None, error))
+
 
 class Preparation:
-    """Makes of what a user asked for a list of errands. `check` may raise, to stop it."""
+    """Makes of what a user asked for errands. `patience` is who takes time for it."""
 
     def __init__(
         self,
         options: PushOptions,
         reporter: Reporter,
-        check: Callable[[], None],
+        patience: Patience,
         tools: Tools,
+        loop: Loop,
     ) -> None:
+        self.registries: dict[tuple[object, ...], Registry] = {}
         self._options = options
         self._reporter = reporter
-        self._stop_check = check
+        self._teller = Teller(reporter)
+        self._patience = patience
         self._tools = tools
+        self._loop = loop
         self._taken: dict[Reference, Digest] = {}
-        self._insecure = InsecureRegistries(os.environ, self._note, self._warn)
+        self._insecure = InsecureRegistries(os.environ, self._teller.note, self._warn)
         self._folders: dict[str, str | None] = {}
         self._complaints = complaints(os.environ)
         for secret in secrets_in(os.environ):
             options.confide(secret)
-        self._sessions: dict[tuple[object, ...], RegistrySession] = {}
         self._stores = CredentialStores(
             Given(options.username, options.password, options.authfile),
-            CredentialSurroundings(os.environ, self._warn, options.confide, check, note=self._note),
+            CredentialSurroundings(
+                os.environ,
+                self._warn,
+                options.confide,
+                patience.check,
+                note=self._teller.note,
+            ),
         )
 
-    def errands(self, sources: ExitStack) -> list[Errand | PushFailure]:
-        """What there is to do, in order, and what failed already; `sources` closes what was opened.
+    def open(
+        self, order: Order, *, at_length: Callable[[], None] = do_it_now, again: bool = False
+    ) -> Opened:
+        """What `order` comes to. `at_length` is called before what takes long, and may raise;
+        `again`: it was opened before, and its destinations are its own.
 
-        Raises Failed for the first failure, unless the others are to go on.
+        Raises Failed, or what `at_length` does.
         """
-        found: list[Errand | PushFailure] = []
-        orders = self._options.orders
-        if self._options.to and len(self._options.images) > 1:
-            # before anything is opened: an export may take minutes
-            raise Failed(PushFailure(orders[0].image or "", None, _too_many(len(orders))))
-        for order in orders:
-            try:
-                found += self._errands_of(order, sources)
-            except Failed as failed:
-                error = failed.failure.error
-                if order.line and not error.what.startswith(order.line):
-                    error.what = f"{order.line}: {error.what}"
-                if not self._options.keep_going or isinstance(error, Interrupted):
-                    raise
-                found.append(failed.failure)
-        return found
+        early: list[PackJob] = []
+        opening = [at_length]
 
-    def _errands_of(self, order: Order, sources: ExitStack) -> list[Errand]:
-        images = self._open(order, sources)
-        if order.to and len(images) != 1:
-            raise Failed(PushFailure(order.image or "", None, _too_many(len(images), order.line)))
-        return [errand for image in images for errand in self._destined(image, order)]
+        def takes_long() -> None:
+            # a layer that turns out to be needed later is brought whatever it takes
+            for ask in opening:
+                ask()
 
-    def _open(self, order: Order, sources: ExitStack) -> tuple[SourceImage, ...]:
-        text = order.image
+        stack = ExitStack()
+        try:
+            errands = self._errands_of(order, stack, takes_long, early, again=again)
+        except BaseException:
+            Opened((), stack, early, self._tools.packer).close()
+            raise
+        opening.clear()
+        return Opened(errands, stack, early, self._tools.packer)
+
+    def _errands_of(
+        self,
+        order: Order,
+        stack: ExitStack,
+        at_length: Callable[[], None],
+        early: list[PackJob],
+        *,
+        again: bool,
+    ) -> list[Errand]:
+        try:
+            images = self._images_of(order, stack, at_length, early)
+            if order.to and len(images) != 1:
+                raise Failed.of(order, too_many(len(images), order.line))
+            return [one for image in images for one in self._destined(image, order, again)]
+        except Failed as failed:
+            error = failed.failure.error
+            if order.line and not error.what.startswith(order.line):
+                error.what = f"{order.line}: {error.what}"
+            raise
+
+    def _images_of(
+        self,
+        order: Order,
+        stack: ExitStack,
+        at_length: Callable[[], None],
+        early: list[PackJob],
+    ) -> tuple[SourceImage, ...]:
         try:
             source = open_source(
-                text,
+                order.image,
                 order.platform,
-                self._stop_check,
+                self._patience.check,
                 all_tags=self._options.all_tags,
-                surroundings=self._surroundings(),
+                surroundings=self._surroundings(at_length, early),
             )
-            return sources.enter_context(source)
+            return stack.enter_context(source)
         except PushError as error:
-            raise Failed(PushFailure(text or "", None, error)) from error
+            raise Failed.of(order, error) from error
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self, at_length: Callable[[], None], early: list[PackJob]) -> Surroundings:
         prefix, memory = self._options.prefix, self._tools.memory
         return Surroundings(
-            self._tools.engine,
+            PatientEngine(self._tools.engine, self._loop),
             os.environ,
-            self._note,
+            self._teller.note,
             lambda text: self._reporter.emit(ImageChosen(text)),
             memory.document,
-            self._early,
+            partial(self._arriving, early),
             prefix.registry if prefix else None,
             memory.table_of_contents if self._options.memory else None,
             lambda key: memory.remember_table_of_contents(key, b""),
+            at_length,
         )
 
-    def _early(self, diff_ids: tuple[Digest, ...]) -> Callable[[Digest | None, Region], None]:
+    def _arriving(
+        self, early: list[PackJob], diff_ids: tuple[Digest, ...]
+    ) -> Callable[[Digest | None, Region], None]:
         """Packs layers while they arrive, where nothing is known of the image that they are of."""
         memory, packer = self._tools.memory, self._tools.packer
         known = any(memory.packed(one, packer.method.name) for one in diff_ids)
@@ -151,25 +189,25 @@ class Preparation:
             if wanted:
                 from idpbuilder.packing.layer import RawLayer
 
-                packer.pack(RawLayer(digest, region))
+                early.append(packer.pack(RawLayer(digest, region)))
 
         return arrived
 
-    def _destined(self, image: SourceImage, order: Order) -> list[Errand]:
+    def _destined(self, image: SourceImage, order: Order, again: bool) -> list[Errand]:
         try:
             places = destinations(image, order.to, self._options.prefix)
             for place in places:
-                self._check(image, place)
-            return [Errand(image, place, self._session(place)) for place in places]
+                self._check(image, place, again)
+            return [Errand(image, place, self._registry(place)) for place in places]
         except PushError as error:
             raise Failed(PushFailure(image.label, None, error)) from error
 
-    def _check(self, image: SourceImage, place: Destination) -> None:
+    def _check(self, image: SourceImage, place: Destination, again: bool) -> None:
         """Raise what can be known to be wrong with a destination before anything is sent."""
         root = image.root.descriptor.digest
         if not image.repack and not self._options.all_layers:
             check_digest(image.label, place.reference, root)
-        other = self._taken.setdefault(place.reference, root)
+        other = root if again else self._taken.setdefault(place.reference, root)
         if other != root:
             raise UsageError(
                 f"two images go to `{place.reference}`",
@@ -177,39 +215,36 @@ class Preparation:
                 "push them under different names, or one of them alone",
             )
 
-    def _session(self, place: Destination) -> RegistrySession:
-        registry = place.reference.registry
+    def _registry(self, place: Destination) -> Registry:
+        name = place.reference.registry
         # a slip in what the user gave shows here; helpers are asked when the registry asks
-        find = self._stores.lookup(registry, place.reference.repository)
+        find = self._stores.lookup(name, place.reference.repository)
         trust, insecure = self._trust(place.reference)
         if trust.verify and place.scheme != "http":
             # they are told once: what has been told is gone
             for text in self._complaints:
                 self._warn(text)
         # a store may keep other credentials for other repositories of one registry
-        key = (registry, place.scheme, find, insecure)
-        session = self._sessions.get(key)
-        if session is None:
+        key = (name, place.scheme, find, insecure)
+        registry = self.registries.get(key)
+        if registry is None:
             options, tools = self._options, self._tools
-            session_options = SessionOptions(
-                RetryPolicy(options.retries),
-                trust,
-                insecure,
-                place.scheme,
-                options.confide,
-                options.jobs,
-            )
-            session = RegistrySession(
-                registry,
-                session_options,
+            registry = self.registries[key] = Registry(
+                name,
+                RegistryOptions(
+                    RetryPolicy(options.retries),
+                    trust,
+                    insecure,
+                    place.scheme,
+                    options.confide,
+                    options.jobs,
+                ),
                 find,
-                tools.engine,
-                self._note,
+                self._loop,
                 tools.memory,
                 tools.journal,
             )
-            self._sessions[key] = session
-        return session
+        return registry
 
     def _trust(self, reference: Reference) -> tuple[Trust, bool]:
         """Whom to believe at a destination; whether it counts as `--insecure`."""
@@ -219,23 +254,20 @@ class Preparation:
             path = self._insecure.said_by(registry, reference.repository)
             insecure = path is not None
             if insecure:
-                self._note(f"trust: {registry} counts as `--insecure`, by `{path}`")
+                self._teller.note(f"trust: {registry} counts as `--insecure`, by `{path}`")
         if registry not in self._folders:
             places = certs_d(os.environ)
             self._folders[registry] = options.cert_dir or folder_for(
-                registry, places, self._note, self._warn
+                registry, places, self._teller.note, self._warn
             )
         return Trust(verify=not insecure, cert_dir=self._folders[registry]), insecure
-
-    def _note(self, text: str) -> None:
-        if self._reporter.wants_notes:
-            self._reporter.emit(Note(text))
 
     def _warn(self, text: str) -> None:
         self._reporter.emit(Warned(text))
 
 
-def _too_many(count: int, line: str = "") -> UsageError:
+def too_many(count: int, line: str = "") -> UsageError:
+    """The error for a destination that is given for several images."""
     return UsageError(
         f"{line}: a destination takes exactly one image"
         if line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -12,7 +11,7 @@ from idpbuilder.image import Descriptor, Digest, Reference
 from idpbuilder.memory import Packed
 from idpbuilder.push.blobs import Arrival, Blobs
 from idpbuilder.push.destination import Destination
-from idpbuilder.push.events import LayerEnded, ManifestEnded, Note, Progress, PushStarted, Reporter
+from idpbuilder.push.events import LayerEnded, ManifestEnded, PushStarted, Standing, Teller
 from idpbuilder.push.layers import Layers
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.manifests import Manifests
@@ -40,7 +39,7 @@ class ImagePush:
         destination: Destination,
         session: RegistrySession,
         loop: Loop,
-        reporter: Reporter,
+        teller: Teller,
         layers: Layers,
         before: ImagePush | None = None,
     ) -> None:
@@ -49,12 +48,13 @@ class ImagePush:
         self.reference = destination.reference
         self._plan = plan_image(image)
         self._session = session
+        self._registry = session.registry
         self._loop = loop
-        self._reporter = reporter
+        self._teller = teller
         self._layers = layers
         self._repository = self.reference.repository
         self._blobs = Blobs(session, self._repository)
-        self._trust = session.options.trust
+        self._trust = self._registry.options.trust
         self.began: float = before.began if before else loop.clock()
         self._ended: dict[int, LayerResult] = {}
         self._manifests = Manifests(session, self._repository)
@@ -75,14 +75,14 @@ class ImagePush:
             yield from self._bring_what_is_elsewhere()
             children = self._documents[:-1] if self._layers.all_packed else ()
             looks = self._loop.spawn(self._manifests.look_for(self._loop, children))
-            yield from self._push_blobs(self._session.habits)
+            yield from self._push_blobs(self._registry.habits)
             yield from join([looks])
             self._documents = self._layers.documents()
             yield from self._put_manifests()
-            self._reporter.emit(ManifestEnded(BlobStatus.PUSHED))
+            self._teller.emit(ManifestEnded(BlobStatus.PUSHED))
         if verify:
             yield from self._verify()
-        self._layers.remember(self._session.registry, self._repository, self._final_digests())
+        self._layers.remember(self._registry.name, self._repository, self._final_digests())
         return self._result(dry_run=False)
 
     def _put_manifests(self) -> Steps[None]:
@@ -96,7 +96,7 @@ class ImagePush:
                 yield from self._manifests.put(self._loop, self._documents, self._place)
             except BlobsMissing as error:
                 # the first look is no other try, and comes at once
-                delay = self._session.options.policy.delay(made - 1) if made else 0.0
+                delay = self._registry.options.policy.delay(made - 1) if made else 0.0
                 if delay is None or made == _TRIES_FOR_BLOBS:
                     raise
                 yield Sleep(delay)
@@ -112,28 +112,28 @@ class ImagePush:
         if (yield from self._is_there()):
             self._all_exist()
         else:
-            yield from in_parallel(self._loop, self._plan.blobs, self._rehearse_blob)
-            self._reporter.emit(ManifestEnded(BlobStatus.WOULD_PUSH))
+            yield from self._in_turn(self._plan.blobs, self._rehearse_blob)
+            self._teller.emit(ManifestEnded(BlobStatus.WOULD_PUSH))
         return self._result(dry_run=True)
 
     def clean_up(self, loop: Loop) -> Steps[None]:
-        """Close the upload sessions that are still open, on a loop of its own."""
+        """Close the upload sessions that nobody will go on with."""
         sessions = self._blobs.open_sessions()
         yield from join([loop.spawn(self._blobs.cancel(session)) for session in sessions])
 
-    def tick(self) -> None:
-        """Tell the reporter where the push stands."""
+    def standing(self) -> Standing:
+        """Where the push stands."""
         for layer, ticket in self._tickets.items():
             planned = self._plan.layers[layer]
             sent = self._layers.unpacked(planned.digest, self._loop.engine.sent(ticket))
             self._sent[layer] = max(self._sent[layer], min(sent, planned.size))
-        self._reporter.progress(Progress(tuple(self._sent), self._loop.clock() - self.began))
+        return Standing(tuple(self._sent))
 
     # -- the root
 
     def _begin(self, *, dry_run: bool = False) -> Steps[None]:
         sizes = tuple(layer.size for layer in self._plan.layers)
-        self._reporter.emit(
+        self._teller.emit(
             PushStarted(
                 self.image.label, self.reference, sizes, dry_run, again=self._before is not None
             )
@@ -165,8 +165,8 @@ class ImagePush:
             digest, size = self._final(blob)
             self._blobs.arrived(digest)
             self._end_layer(blob.layer, Arrival(digest, size, BlobStatus.EXISTS), 0.0)
-        self._note(f"{self.reference} is {self._root.digest} already: nothing is sent")
-        self._reporter.emit(ManifestEnded(BlobStatus.EXISTS))
+        self._teller.note(f"{self.reference} is {self._root.digest} already: nothing is sent")
+        self._teller.emit(ManifestEnded(BlobStatus.EXISTS))
 
     # -- blobs
 
@@ -185,7 +185,7 @@ class ImagePush:
         digest, size = self._final(blob)
         body = partial(self._layers.job, blob.digest)
         arrival = yield from self._blobs.bring_known(
-            Packed(digest, size), body, self._session.habits, lambda _ticket: None
+            Packed(digest, size), body, self._registry.habits, lambda _ticket: None
         )
         self.early[blob.digest] = arrival
 
@@ -221,7 +221,7 @@ class ImagePush:
 
     def _push_missing(self, error: BlobsMissing) -> Steps[None]:
         """The registry lost blobs, or said it had them: ask for each again, and trust no probe."""
-        self._note(f"{error.message}: looking for every blob again")
+        self._teller.note(f"{error.message}: looking for every blob again")
         # nor is what was said of the children to be believed
         self._manifests.forget()
         for blob in self._plan.blobs:
@@ -231,13 +231,15 @@ class ImagePush:
     def _rehearse_blob(self, blob: PlannedBlob) -> Steps[None]:
         began = self._loop.clock()
         digest, size = self._final(blob)
-        source = self._session.mount_source(digest, self._repository)
+        source = self._registry.mount_source(digest, self._repository)
         if (yield from self._blobs.is_there(digest)):
             arrival = Arrival(digest, size, BlobStatus.EXISTS)
         elif source:
             arrival = Arrival(digest, size, BlobStatus.WOULD_MOUNT, source)
         else:
             arrival = Arrival(digest, size, BlobStatus.WOULD_PUSH)
+        # by the time that it would be another image's turn it would be there
+        self._blobs.arrived(digest)
         self._end_layer(blob.layer, arrival, self._loop.clock() - began)
 
     def _final(self, blob: PlannedBlob) -> tuple[Digest, int]:
@@ -261,10 +263,10 @@ class ImagePush:
         self._ended[layer] = result
         self._tickets.pop(layer, None)
         origin = f" from {arrival.mounted_from}" if arrival.mounted_from else ""
-        self._note(f"layer {layer + 1} {arrival.digest}: {arrival.status.value}{origin}")
+        self._teller.note(f"layer {layer + 1} {arrival.digest}: {arrival.status.value}{origin}")
         if arrival.status is BlobStatus.PUSHED:
             self._sent[layer] = self._plan.layers[layer].size
-        self._reporter.emit(LayerEnded(layer + 1, len(self._plan.layers), result))
+        self._teller.emit(LayerEnded(layer + 1, len(self._plan.layers), result))
 
     # -- around it
 
@@ -278,7 +280,9 @@ class ImagePush:
             )
         yield from in_parallel(self._loop, self._final_digests(), self._verify_blob)
         yield from in_parallel(self._loop, self._documents[:-1], self._verify_child)
-        self._note(f"verified {self.reference}: the manifest reads back, every blob is there")
+        self._teller.note(
+            f"verified {self.reference}: the manifest reads back, every blob is there"
+        )
 
     def _verify_blob(self, digest: Digest) -> Steps[None]:
         if not (yield from self._blobs.look(digest)):
@@ -290,39 +294,48 @@ class ImagePush:
             raise _not_whole(str(self.reference), f"manifest {digest} is not there")
 
     def _read(self, place: str, algorithm: str) -> Steps[Digest | None]:
-        endpoint = self._session.endpoint
+        endpoint = self._registry.endpoint
         inquiry = read_manifest(endpoint, self._repository, place, self._trust, algorithm)
         return (yield from self._session.inquire(inquiry))
 
     def _in_turn(
         self, blobs: Iterable[PlannedBlob], work: Callable[[PlannedBlob], Steps[None]]
     ) -> Steps[None]:
-        """Do `work` for all blobs in order, as many at once as the registry's pace allows.
-
-        Raises the first error.
+        """Do `work` for all blobs in order, as many at once as the registry's pace allows; one that
+        another image is bringing into the registry comes later. Raises the first error.
         """
-        queue = deque(blobs)
-        workers = min(self._session.pace.most, len(queue))
-        yield from join([self._loop.spawn(self._bring(queue, work)) for _ in range(workers)])
+        waiting = list(blobs)
+        workers = min(self._registry.pace.most, len(waiting))
+        yield from join([self._loop.spawn(self._bring(waiting, work)) for _ in range(workers)])
 
     def _bring(
-        self, queue: deque[PlannedBlob], work: Callable[[PlannedBlob], Steps[None]]
+        self, waiting: list[PlannedBlob], work: Callable[[PlannedBlob], Steps[None]]
     ) -> Steps[None]:
-        pace = self._session.pace
-        while queue:
-            if not pace.lets_begin(queue[0].size):
-                yield Until(lambda: not queue or pace.lets_begin(queue[0].size))
+        pace, known = self._registry.pace, self._registry.known
+        while waiting:
+            blob = self._next(waiting)
+            if blob is None:
+                yield Until(lambda: not waiting or self._next(waiting) is not None)
                 continue
-            blob = queue.popleft()
-            pace.begin(blob.size)
+            waiting.remove(blob)
+            size = self._to_send(blob)
+            known.under_way.add(blob.digest)
+            pace.begin(size)
             try:
                 yield from work(blob)
             finally:
-                pace.end(blob.size)
+                pace.end(size)
+                known.under_way.discard(blob.digest)
 
-    def _note(self, text: str) -> None:
-        if self._reporter.wants_notes:
-            self._reporter.emit(Note(text))
+    def _next(self, waiting: list[PlannedBlob]) -> PlannedBlob | None:
+        """The first blob that nobody else is bringing, if it may be begun now."""
+        under_way = self._registry.known.under_way
+        blob = next((one for one in waiting if one.digest not in under_way), None)
+        return blob if blob and self._registry.pace.lets_begin(self._to_send(blob)) else None
+
+    def _to_send(self, blob: PlannedBlob) -> int:
+        """Bytes of a blob that have to be sent, for all that is known."""
+        return 0 if self._registry.known.repositories.get(blob.digest) else blob.size
 
     def _result(self, *, dry_run: bool) -> PushResult:
         tally = self._session.tally

@@ -60,3 +60,6 @@ class PushFailure:
     image: str
     reference: Reference | None
     error: PushError
+
+
+Outcome = PushResult | PushFailure

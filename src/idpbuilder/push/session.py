@@ -1,25 +1,18 @@
-"""One registry through a whole run: its endpoint, its tokens, and every request to it."""
+"""One image's conversation with a registry: signed in, tried again, counted."""
 
 from __future__ import annotations
 
-import time
+import copy
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from idpbuilder.errors import PushError
-from idpbuilder.image import Digest
-from idpbuilder.image.host import is_loopback
-from idpbuilder.image.reference import split_host_port
-from idpbuilder.memory import AnyMemory, KnownRegistry
-from idpbuilder.push.known import Known
-from idpbuilder.push.pace import Pace
-from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, Until, join, send
-from idpbuilder.registry.auth import Authenticator
+from idpbuilder.errors import NetworkError, PushError
+from idpbuilder.push.registry import Registry
+from idpbuilder.push.tasks import Sleep, Steps, Until, join, send
 from idpbuilder.registry.call import Call, Machine
-from idpbuilder.registry.credentials import Confide, Credentials, confide_in_nobody
-from idpbuilder.registry.endpoints import Endpoint, host_of, origin
+from idpbuilder.registry.endpoints import host_of
 from idpbuilder.registry.failure import (
     THE_REGISTRY,
     bare,
@@ -27,18 +20,15 @@ from idpbuilder.registry.failure import (
     is_retriable,
     setback,
 )
-from idpbuilder.registry.habits import Habits, Probe
-from idpbuilder.registry.retry import RetryPolicy, Setback
+from idpbuilder.registry.retry import Setback
 from idpbuilder.registry.scope import Rights, Scope
 from idpbuilder.wire import (
     Completion,
-    Engine,
     FailureKind,
     Headers,
     Request,
     Response,
     TransportFailure,
-    Trust,
 )
 
 T = TypeVar("T")
@@ -54,91 +44,14 @@ class Tally:
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """How to talk to a registry. `scheme` is "" where the user fixed none; `confide` is told every
-    secret before it is sent; `jobs` blobs at once, None for as many as pay.
-    """
-
-    policy: RetryPolicy
-    trust: Trust
-    insecure: bool = False
-    scheme: str = ""
-    confide: Confide = confide_in_nobody
-    jobs: int | None = None
-
-
 class RegistrySession:
-    """Sends what machines want to send: signed in, tried again, counted, and told to `note`."""
+    """Sends what one image's machines want to send to `registry`, and tells `note`."""
 
-    def __init__(
-        self,
-        registry: str,
-        options: SessionOptions,
-        find_credentials: Callable[[], Credentials | None],
-        engine: Engine,
-        note: Callable[[str], None],
-        memory: AnyMemory,
-        journal: AnyMemory | None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, registry: Registry, note: Callable[[str], None]) -> None:
         self.registry = registry
-        self.journal = journal
-        self.engine = engine
-        self.options = options
-        self.pace = Pace(options.jobs)
-        self.known = Known()
         self.tally = Tally()
         self.last_trouble = ""
-        self._schemes = _schemes(registry, options)
-        self._settled = False
-        self.endpoint = Endpoint.of(self._schemes.pop(0), registry)
-        self._auth = Authenticator(
-            find_credentials,
-            options.trust,
-            clock,
-            insecure=options.insecure,
-            confide=options.confide,
-        )
-        self._fetching: dict[Rights, Task[None]] = {}
-        self._peer = ""
-        self._loop: Loop | None = None
-        self._clock = clock
         self._note = note
-        self._memory = memory
-
-    def begin_image(self, loop: Loop) -> None:
-        """Work on `loop` from now on, and count anew."""
-        self._loop = loop
-        self.tally = Tally()
-        self.last_trouble = ""
-        self._fetching.clear()
-
-    @cached_property
-    def habits(self) -> Habits:
-        """What is known of the registry's ways. An image that is there needs none of it: the memory
-        is not opened before the first blob is asked for.
-        """
-        return _habits(self._memory.registry(self.registry))
-
-    def remember(self) -> None:
-        """Keep for the next run what this one learnt of the registry, where it came to blobs."""
-        if "habits" not in vars(self):
-            return
-        known = KnownRegistry(self.habits.probe is Probe.HONEST, self.habits.chunk)
-        if known != KnownRegistry():
-            self._memory.remember_registry(self.registry, known)
-
-    def mount_source(self, digest: Digest, repository: str) -> str | None:
-        """Another repository of this registry to take the blob from, None where none is known.
-
-        What an earlier run saw is a hint: where it is wrong the blob is sent.
-        """
-        place = self.known.elsewhere(digest, repository)
-        if place is not None:
-            return place
-        seen = self._memory.seen(self.registry, digest)
-        return None if repository in seen else next(iter(seen), None)
 
     def drive(
         self,
@@ -170,7 +83,7 @@ class RegistrySession:
         while True:
             what = partial(self._failed, call.request)
             exchange = partial(self._exchange, call)
-            response = yield from self._insist(exchange, what, self.endpoint.authority)
+            response = yield from self._insist(exchange, what, self.registry.endpoint.authority)
             try:
                 call = inquiry.send(response)
             except StopIteration as stop:
@@ -179,30 +92,29 @@ class RegistrySession:
 
     def cancel(self, url: str, repository: str) -> Steps[None]:
         """Close an upload session that nobody needs any more; whether that works is no matter."""
-        ours = self.endpoint.is_origin_of(url)
-        header = self._auth.header((Scope.push(repository),)) if ours else None
-        request = Request("DELETE", url, trust=self.options.trust)
-        yield from self._send(self._ready(request, header))
+        registry = self.registry
+        ours = registry.endpoint.is_origin_of(url)
+        header = registry.auth.header((Scope.push(repository),)) if ours else None
+        request = Request("DELETE", url, trust=registry.options.trust)
+        yield from self._send(registry.ready(request, header))
+
+    def close(self) -> None:
+        """The image is done: if it was to find out how the registry is to be asked, another is."""
+        if self.registry.asked_by is self:
+            self.registry.asked_by = None
 
     # -- one request, and its further tries
 
-    def _ready(self, request: Request, header: str | None) -> Request:
-        """The request as it goes out: signed, or with word of who led us to another host."""
-        host = origin(self.endpoint.base)[1]
-        if origin(request.url)[1] != host:
-            return replace(request, led_by=self._peer or host)
-        return _signed(request, header)
-
     def _failed(self, request: Request) -> str:
         """What failed, by the scheme that is known by then."""
-        return f"{request.method} {bare(self._rebased(request).url)} failed"
+        return f"{request.method} {bare(self.registry.rebased(request).url)} failed"
 
     def _insist(
         self, exchange: Callable[[], Steps[Completion]], what: Callable[[], str], where: str
     ) -> Steps[Response]:
         """Make `exchange` until there is an answer worth judging."""
         made = 0
-        who = THE_REGISTRY if where == self.endpoint.authority else "it"
+        who = THE_REGISTRY if where == self.registry.endpoint.authority else "it"
         while True:
             completion = yield from exchange()
             if completion.failure is not None:
@@ -217,14 +129,19 @@ class RegistrySession:
 
     def _back_off(self, found: Setback, made: int) -> Steps[None]:
         self.last_trouble = found.error.message
-        policy = self.options.policy
+        registry = self.registry
+        policy = registry.options.policy
         delay = policy.delay(made, found.retry_after)
+        if isinstance(found.error, NetworkError) and (delay is None or registry.given_up):
+            # whoever asks next asks once: it may be there again
+            registry.given_up = found.error
+            raise found.error
         if delay is None:
             raise found.error
         if found.crowded:
             # not for as long as this one waits, which grows: the others were not refused so often
             quiet = policy.delay(0, found.retry_after) or delay
-            self.pace.hush(self._clock() + quiet)
+            registry.pace.hush(registry.clock() + quiet)
         self.tally.retries += 1
         self._note(f"retry {made + 1} of {policy.retries} in {delay:.1f} s: {found.error.message}")
         yield Sleep(delay)
@@ -233,10 +150,12 @@ class RegistrySession:
         self, call: Call, started: Callable[[int], None] | None = None
     ) -> Steps[Completion]:
         """Send a call, signed in; a 401 is answered by one renewed sign-in."""
+        registry = self.registry
         renewed = False
         while True:
-            request = self._rebased(call.request)
-            ours = self.endpoint.is_origin_of(request.url)
+            yield from self._let_the_first_ask()
+            request = registry.rebased(call.request)
+            ours = registry.endpoint.is_origin_of(request.url)
             try:
                 header = (yield from self._authorization(call.scopes)) if ours else None
             except PushError as error:
@@ -245,30 +164,49 @@ class RegistrySession:
                     raise
                 self._note(f"auth: {error.message}")
                 return _denied(request)
-            completion = yield from self._paced(self._ready(request, header), started)
+            completion = yield from self._paced(registry.ready(request, header), started)
             self.tally.bytes_sent += completion.sent
-            if completion.failure and self._next_scheme(completion.failure):
+            if completion.failure and registry.lets_try_plain(completion.failure):
+                why = completion.failure.message
+                self._note(f"{registry.name}: {why}: going on over plain HTTP")
                 continue
             response = completion.response
             if response is not None and ours:
-                self._peer = response.peer
-            if response is not None and not self._settled:
-                self._settled = True
+                registry.peer = response.peer
+                registry.given_up = registry.asked_by = None
+            if response is not None and not registry.has_answered:
+                registry.has_answered = True
                 if response.status != 401:
-                    self._note(f"auth: {self.registry} asks for no credentials")
+                    self._note(f"auth: {registry.name} asks for no credentials")
             if response is None or response.status != 401 or not ours:
                 return completion
             if renewed and call.lenient:
                 return completion
             if renewed:
-                raise self._auth.unauthorized(self.endpoint, response)
+                raise registry.auth.unauthorized(registry.endpoint, response)
             yield from self._sign_in(call.scopes, response, header)
             # a first sign-in is no renewal: what it brings may itself be refused, once
             renewed = header is not None
 
+    def _let_the_first_ask(self) -> Steps[None]:
+        """Where nothing is known of the registry, or nothing good any more, one image asks it, and
+        the others wait for what comes of that.
+
+        Raises what the registry was given up for meanwhile.
+        """
+        registry, waited = self.registry, False
+        while registry.is_unsure and registry.asked_by is not self:
+            if registry.asked_by is None and not waited:
+                registry.asked_by = self
+                return
+            if registry.asked_by is None and registry.given_up is not None:
+                raise copy.copy(registry.given_up)
+            waited = registry.asked_by is not None
+            yield Until(lambda: not registry.is_unsure or registry.asked_by is None)
+
     def _paced(self, request: Request, started: Callable[[int], None] | None) -> Steps[Completion]:
         """Send a request when the registry, for all that is known, can take it."""
-        pace, clock = self.pace, self._clock
+        pace, clock = self.registry.pace, self.registry.clock
         while (wait := pace.quiet(clock())) or not pace.lets_send:
             yield Sleep(wait) if wait else Until(lambda: pace.lets_send)
         # one that is dropped tells nothing of the registry
@@ -297,32 +235,33 @@ class RegistrySession:
         self, scopes: tuple[Scope, ...], response: Response, header: str | None
     ) -> Steps[None]:
         """Learn from a 401, and from the ping's where the 401 itself asks for nothing."""
-        learnt = self._auth.refused(response, self.endpoint, scopes, header)
-        if not learnt:
-            ping = Request("GET", self.endpoint.ping(), trust=self.options.trust)
+        auth, endpoint = self.registry.auth, self.registry.endpoint
+        if not auth.refused(response, endpoint, scopes, header):
+            ping = Request("GET", endpoint.ping(), trust=self.registry.options.trust)
             answer = yield from self._insist(
-                partial(self._send, ping), partial(self._failed, ping), self.endpoint.authority
+                partial(self._send, ping), partial(self._failed, ping), endpoint.authority
             )
             if answer.status != 401:
-                raise self._auth.unauthorized(self.endpoint, response)
-            if not self._auth.refused(answer, self.endpoint, scopes, None):
-                raise self._auth.unauthorized(self.endpoint, answer)
-        self._note(f"auth: {self._auth.scheme} with {self._auth.source} for {self.registry}")
+                raise auth.unauthorized(endpoint, response)
+            if not auth.refused(answer, endpoint, scopes, None):
+                raise auth.unauthorized(endpoint, answer)
+        self._note(f"auth: {auth.scheme} with {auth.source} for {self.registry.name}")
 
     def _authorization(self, scopes: tuple[Scope, ...]) -> Steps[str | None]:
         """The header for `scopes`; a token that is missing is fetched once, whoever needs it."""
-        while (rights := self._auth.wanted(scopes)) is not None:
-            task = self._fetching.get(rights)
+        auth, fetching = self.registry.auth, self.registry.fetching
+        while (rights := auth.wanted(scopes)) is not None:
+            task = fetching.get(rights)
             if task is None:
-                assert self._loop is not None
-                task = self._loop.spawn(self._fetch(scopes, rights))
-                self._fetching[rights] = task
+                # others may wait for it by the time that this image is done or given up
+                fetch = self._fetch(scopes, rights)
+                task = fetching[rights] = self.registry.loop.spawn(fetch, shared=True)
             yield from join([task])
-        return self._auth.header(scopes)
+        return auth.header(scopes)
 
     def _fetch(self, scopes: tuple[Scope, ...], rights: Rights) -> Steps[None]:
         try:
-            flow = self._auth.fetch(scopes)
+            flow = self.registry.auth.fetch(scopes)
             request = next(flow)
             while True:
                 what = partial(_UNASKED.format, bare(request.url))
@@ -333,49 +272,7 @@ class RegistrySession:
                 except StopIteration:
                     return
         finally:
-            self._fetching.pop(rights, None)
-
-    # -- which scheme
-
-    def _next_scheme(self, failure: TransportFailure) -> bool:
-        """Whether the registry turned out not to speak TLS, and may be asked without."""
-        if self._settled or not self._schemes:
-            return False
-        portless = split_host_port(self.registry)[1] is None
-        plain = failure.kind in (FailureKind.NOT_TLS, FailureKind.NO_TUNNEL) or (
-            portless and failure.kind is FailureKind.CONNECT
-        )
-        if plain:
-            self.endpoint = Endpoint.of(self._schemes.pop(0), self.registry)
-            self._note(f"{self.registry}: {failure.message}: going on over plain HTTP")
-            self.pace.forget()
-        return plain
-
-    def _rebased(self, request: Request) -> Request:
-        """The request at today's scheme, where its URL was made before the scheme was known."""
-        old = Endpoint.of("https", self.registry).base
-        if self.endpoint.scheme == "http" and request.url.startswith(f"{old}/"):
-            return replace(request, url=self.endpoint.base + request.url.removeprefix(old))
-        return request
-
-
-def _habits(known: KnownRegistry | None) -> Habits:
-    if known is None:
-        return Habits()
-    return Habits(Probe.HONEST if known.honest else Probe.UNKNOWN, chunk=known.chunk)
-
-
-def _schemes(registry: str, options: SessionOptions) -> list[str]:
-    if options.scheme:
-        return [options.scheme]
-    host = split_host_port(registry)[0]
-    return ["https", "http"] if options.insecure or is_loopback(host) else ["https"]
-
-
-def _signed(request: Request, header: str | None) -> Request:
-    if header is None:
-        return request
-    return replace(request, headers=(*request.headers, ("Authorization", header)))
+            self.registry.fetching.pop(rights, None)
 
 
 def _denied(request: Request) -> Completion:

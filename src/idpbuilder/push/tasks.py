@@ -3,6 +3,9 @@
 A task yields `Send` and is resumed with the request's Completion, `Sleep` and is resumed later, or
 `Join` and is resumed with the results of other tasks, or `Until` and is resumed when something came
 true. Nothing but the engine's `poll` waits.
+
+Tasks that belong together are a scope: what is left of them when the scope is over is dropped, and
+a deadline ends all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from idpbuilder.wire import Completion, Engine, Request
@@ -21,6 +24,8 @@ T = TypeVar("T")
 
 AT_ONCE = 64
 """Tasks at once that each wait for answers."""
+
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +63,51 @@ Effect = Send | Sleep | Join | Until
 Steps = Generator[Effect, Any, T]
 
 
+class DeadlinePassed(Exception):
+    """The time that work was given is over."""
+
+
+@dataclass(slots=True)
+class Deadline:
+    """How many `seconds` work may take, None for ever. It counts from the first request on.
+
+    Where several count at once, the time that passes is shared out among them: together they may
+    take as long as one after the other.
+    """
+
+    seconds: float | None
+    spent: float = 0.0
+    counts: bool = False
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left, None for ever."""
+        return None if self.seconds is None else max(self.seconds - self.spent, 0.0)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether none is left."""
+        return self.seconds is not None and self.spent > self.seconds - _NOTHING
+
+
+@dataclass(slots=True, eq=False)
+class _Scope:
+    deadline: Deadline
+    tasks: set[Task[Any]] = field(default_factory=set)
+    main: Task[Any] | None = None
+
+
 class Task(Generic[T]):
     """A generator that runs on a loop, and what came of it."""
 
-    def __init__(self, steps: Steps[T]) -> None:
+    def __init__(self, steps: Steps[T], scope: _Scope) -> None:
         self.steps = steps
+        self.scope = scope
         self.done = False
         self.result: T | None = None
         self.error: BaseException | None = None
         self.watchers: list[tuple[Task[Any], Join]] = []
         self.waits_for: Join | None = None
-
-
-class DeadlinePassed(Exception):
-    """The time that a run was given is over."""
 
 
 class Loop:
@@ -92,68 +128,157 @@ class Loop:
         self._check = check
         self._tick: Callable[[], None] | None = None
         self._interval: float | None = None
-        self._timeout: float | None = None
-        self._deadline: float | None = None
+        self._next_tick = 0.0
+        self._counted = 0.0
+        self._scopes: list[_Scope] = []
+        self._running: Task[Any] | None = None
         self._ready: deque[tuple[Task[Any], object, BaseException | None]] = deque()
         self._sleeping: list[tuple[float, int, Task[Any]]] = []
         self._hoping: list[tuple[Callable[[], bool], Task[Any]]] = []
         self._moving: dict[int, Task[Any]] = {}
-        self._open: set[Task[Any]] = set()
+        self._foreign: list[Completion] = []
         self._numbers = itertools.count()
+
+    @property
+    def runs(self) -> bool:
+        """Whether `run` is under way."""
+        return bool(self._scopes)
 
     def ticks(self, tick: Callable[[], None], interval: float | None) -> None:
         """Call `tick` about every `interval` seconds while tasks run; None: not at all."""
         self._tick, self._interval = tick, interval
 
-    def spawn(self, steps: Steps[T]) -> Task[T]:
-        """Start a task; it first runs on the loop's next turn."""
-        task = Task(steps)
-        self._open.add(task)
-        self._ready.append((task, None, None))
-        return task
+    def spawn(self, steps: Steps[T], *, shared: bool = False) -> Task[T]:
+        """Start a task; it first runs on the loop's next turn.
 
-    def run(self, steps: Steps[T], timeout: float | None = None) -> T:
+        It belongs to the scope of the task that starts it; a `shared` one to the whole run.
+        """
+        scope = self._scopes[0]
+        if self._running is not None and not shared:
+            scope = self._running.scope
+        return self._spawn(steps, scope)
+
+    def run(self, steps: Steps[T], deadline: Deadline | None = None) -> T:
         """Run `steps` and all that it spawns; its result. Whatever is left at the end is dropped.
 
-        `timeout` in seconds counts from the loop's first request, also where that was made in an
-        earlier run; when it is over, DeadlinePassed.
+        When the time is over, DeadlinePassed.
         """
-        self._timeout = timeout
-        main = self.spawn(steps)
-        next_tick = self.clock()
+        self._next_tick = self._counted = self.clock()
+        main = self._open(steps, deadline or Deadline(None))
         try:
             while True:
                 self._check()
+                self._count()
                 self._resume_ready()
                 if main.done:
                     break
-                self.check_deadline()
-                now = self.clock()
-                if self._tick and self._interval is not None and now >= next_tick:
-                    self._tick()
-                    next_tick = now + self._interval
-                self._turn(next_tick if self._interval is not None else None)
+                self._turn(None)
         finally:
-            self._drop_all()
+            self._count()
+            for scope in reversed(self._scopes):
+                self._drop(scope)
+            self._scopes.clear()
+            self._ready.clear()
+            self._sleeping.clear()
+            self._hoping.clear()
         if main.error is not None:
             raise main.error
         return main.result  # type: ignore[return-value]
 
-    def check_deadline(self) -> None:
-        """Raise DeadlinePassed where the time that began with the first request is over."""
-        if self._deadline is not None and self.clock() >= self._deadline:
-            raise DeadlinePassed
+    def scoped(self, steps: Steps[T], deadline: Deadline) -> Steps[T]:
+        """Run `steps` and all that it spawns as a scope of its own; its result.
 
-    def _turn(self, next_tick: float | None) -> None:
-        ends = [end for end in (next_tick, self._deadline) if end is not None]
+        Whatever is left of it at the end is dropped. When the time is over, DeadlinePassed.
+        """
+        main = self._open(steps, deadline)
+        try:
+            (result,) = yield from join([main])
+            return result
+        finally:
+            self._count()
+            self._drop(main.scope)
+            self._scopes.remove(main.scope)
+
+    def go_on(self, seconds: float | None) -> None:
+        """From within a task that cannot yield: let the others go on, for at most `seconds` (None:
+        until anything happens). Raises what `check` does.
+        """
+        self._check()
+        here, self._running = self._running, None
+        try:
+            self._count()
+            self._resume_ready()
+            self._turn(seconds)
+            self._resume_ready()
+        finally:
+            self._running = here
+
+    def take_foreign(self) -> list[Completion]:
+        """What has ended of requests that no task waits for; each is given out once."""
+        ended, self._foreign = self._foreign, []
+        return ended
+
+    def _open(self, steps: Steps[T], deadline: Deadline) -> Task[T]:
+        scope = _Scope(deadline)
+        self._scopes.append(scope)
+        scope.main = task = self._spawn(steps, scope)
+        return task
+
+    def _spawn(self, steps: Steps[T], scope: _Scope) -> Task[T]:
+        task = Task(steps, scope)
+        scope.tasks.add(task)
+        self._ready.append((task, None, None))
+        return task
+
+    # -- time
+
+    def _count(self) -> None:
+        """Share out the time that has passed, and end what has no more."""
+        now = self.clock()
+        counting = [scope for scope in self._scopes if scope.deadline.counts]
+        share = (now - self._counted) / len(counting) if counting else 0.0
+        self._counted = now
+        for scope in counting:
+            scope.deadline.spent += share
+            main = scope.main
+            if scope.deadline.is_over and main is not None and not main.done:
+                self._drop(scope)
+                self._end(main, None, DeadlinePassed())
+
+    def _begin_to_count(self, task: Task[Any]) -> None:
+        deadline = task.scope.deadline
+        if not deadline.counts and deadline.seconds is not None:
+            self._count()
+            deadline.counts = True
+
+    def _patience(self, most: float | None) -> float | None:
+        """Seconds until something is due; None for never."""
+        if self._ready:
+            return 0.0
+        now = self.clock()
+        due = [] if most is None else [most]
+        counting = [scope.deadline for scope in self._scopes if scope.deadline.counts]
+        due += [one.left * len(counting) for one in counting if one.left is not None]
+        if self._interval is not None:
+            due.append(self._next_tick - now)
         if self._sleeping:
-            ends.append(self._sleeping[0][0])
-        timeout = max(min(ends) - self.clock(), 0.0) if ends else None
+            due.append(self._sleeping[0][0] - now)
+        return max(min(due), 0.0) if due else None
+
+    # -- one turn
+
+    def _turn(self, most: float | None) -> None:
+        now = self.clock()
+        if self._tick and self._interval is not None and now >= self._next_tick:
+            self._tick()
+            self._next_tick = now + self._interval
         self._resume_hoping()
-        for completion in self.engine.poll(0.0 if self._ready else timeout):
+        for completion in self.engine.poll(self._patience(most)):
             task = self._moving.pop(completion.ticket, None)
             if task is not None:
                 self._ready.append((task, completion, None))
+            else:
+                self._foreign.append(completion)
         self._resume_hoping()
         now = self.clock()
         while self._sleeping and self._sleeping[0][0] <= now:
@@ -162,6 +287,8 @@ class Loop:
     def _resume_hoping(self) -> None:
         hoping, self._hoping = self._hoping, []
         for happened, task in hoping:
+            if task.done:
+                continue
             if happened():
                 self._ready.append((task, None, None))
             else:
@@ -172,6 +299,7 @@ class Loop:
             task, value, error = self._ready.popleft()
             if task.done:
                 continue
+            self._running = task
             try:
                 effect = task.steps.throw(error) if error else task.steps.send(value)
             except StopIteration as stop:
@@ -180,11 +308,12 @@ class Loop:
                 self._end(task, None, failure)
             else:
                 self._start(task, effect)
+            finally:
+                self._running = None
 
     def _start(self, task: Task[Any], effect: Effect) -> None:
         if isinstance(effect, Send):
-            if self._deadline is None and self._timeout is not None:
-                self._deadline = self.clock() + self._timeout
+            self._begin_to_count(task)
             ticket = self.engine.submit(effect.request)
             self._moving[ticket] = task
             if effect.started:
@@ -195,6 +324,9 @@ class Loop:
         elif isinstance(effect, Until):
             self._hoping.append((effect.happened, task))
         else:
+            if any(other.scope is self._scopes[0] for other in effect.tasks):
+                # what the whole run shares asks on behalf of whoever waits for it
+                self._begin_to_count(task)
             task.waits_for = effect
             for other in effect.tasks:
                 other.watchers.append((task, effect))
@@ -202,7 +334,7 @@ class Loop:
 
     def _end(self, task: Task[Any], result: Any, error: BaseException | None) -> None:
         task.done, task.result, task.error = True, result, error
-        self._open.discard(task)
+        task.scope.tasks.discard(task)
         for watcher, join in task.watchers:
             self._look_at(watcher, join)
 
@@ -217,17 +349,16 @@ class Loop:
             task.waits_for = None
             self._ready.append((task, [other.result for other in join.tasks], None))
 
-    def _drop_all(self) -> None:
-        for ticket in self._moving:
+    def _drop(self, scope: _Scope) -> None:
+        """End what is left of a scope, with all that it waits for."""
+        for ticket in [number for number, task in self._moving.items() if task.scope is scope]:
+            del self._moving[ticket]
             self.engine.cancel(ticket)
-        for task in self._open:
+        while scope.tasks:
+            task = scope.tasks.pop()
             task.done = True
+            task.waits_for = None
             task.steps.close()
-        self._moving.clear()
-        self._sleeping.clear()
-        self._hoping.clear()
-        self._ready.clear()
-        self._open.clear()
 
 
 def completion_of(value: object) -> Completion:

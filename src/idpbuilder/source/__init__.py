@@ -141,6 +141,8 @@ class _Opening:
         from idpbuilder.source.images import read_archive_images
         from idpbuilder.source.standard_input import open_standard_input
 
+        if self.surroundings:
+            self.surroundings.at_length()
         arrived = self.surroundings.early(()) if self.surroundings else None
         archive = self.stack.enter_context(open_standard_input(self.check, arrived))
         return read_archive_images(archive, self.text, "", self.platform, self.check)

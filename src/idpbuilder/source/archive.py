@@ -107,10 +107,13 @@ def inside(path: str, above: str, name: str) -> str:
 
 
 @contextmanager
-def open_archive(path: str, check: Callable[[], None]) -> Iterator[Archive]:
+def open_archive(
+    path: str, check: Callable[[], None], at_length: Callable[[], None] = lambda: None
+) -> Iterator[Archive]:
     """The members of the archive at `path`, plain or compressed; usable while the context lasts.
 
-    `check` is called between the steps of long work and may raise. Raises ImageNotFound,
+    `check` is called between the steps of long work, `at_length` before it is unpacked; they may
+    raise. Raises ImageNotFound,
     ImageUnreadable, ImageInvalid, LocalError where there is no room to decompress.
     """
     with _open(path) as file:
@@ -122,6 +125,7 @@ def open_archive(path: str, check: Callable[[], None]) -> Iterator[Archive]:
         if compression is None:
             yield replace(read_archive(file, path, None, check), identity=identity)
             return
+        at_length()
         with spool(file, path, compression, check) as spooled:
             archive = read_archive(spooled, path, spooled.fileno(), check)
             yield replace(archive, identity=identity)

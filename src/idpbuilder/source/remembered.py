@@ -81,7 +81,9 @@ class ArchiveSource:
 
     def _read(self) -> tuple[SourceImage, ...]:
         asked, surroundings = self._asked, self._surroundings
-        archive = self._stack.enter_context(open_archive(asked.path, self._check))
+        at_length = surroundings.at_length if surroundings else lambda: None
+        opened = open_archive(asked.path, self._check, at_length)
+        archive = self._stack.enter_context(opened)
         check_form(archive, asked.form)
         if surroundings is not None:
             surroundings.note(f"`{asked.path}` is an archive of {len(archive.members)} members")

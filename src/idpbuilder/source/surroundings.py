@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`engine` moves the requests: nothing else may be under way on it meanwhile.
+    """`engine` moves the requests; what it gives out of `poll` is what was submitted here.
 
     `note` is told what is done, for `--verbose`, and `chosen` which image was chosen. `known` gives
     the verified content of a digest where it is remembered. `early` says who is told of an image's
@@ -23,6 +23,7 @@ class Surroundings:
     they are not known yet. `registry` (`host[:port]`) is where the image will go, None where its
     own name says so. `table` gives what is remembered of an archive or of an engine's image, None
     where nothing is to be remembered at all; `forget` is told of what turned out to be wrong.
+    `at_length` is called before what takes long and much room, an export or a copy; it may raise.
     """
 
     engine: Engine
@@ -34,3 +35,4 @@ class Surroundings:
     registry: str | None = None
     table: Callable[[str], bytes | None] | None = None
     forget: Callable[[str], None] = lambda key: None
+    at_length: Callable[[], None] = lambda: None

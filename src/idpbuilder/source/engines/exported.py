@@ -154,6 +154,7 @@ class _Sources:
             self._export_together([self._found[one] for one in batch])
 
     def _export_together(self, found: Sequence[FoundImage]) -> None:
+        self._surroundings.at_length()
         what = found[0].label
         if len(found) > 1:
             what += f" and {len(found) - 1} more"
