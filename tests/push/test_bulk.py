@@ -118,7 +118,7 @@ def test_a_registry_that_throttles_gets_everything_in_the_end(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
 ) -> None:
     slow = Answer(429, headers={"Retry-After": "0"})
-    registry.fault(slow, times=12)
+    registry.fault(slow, times=5)
     outcomes = pusher.run(listed=layouts(tmp_path, registry, 8))
     assert all(isinstance(outcome, PushResult) for outcome in outcomes)
 

@@ -68,6 +68,13 @@ def push_flags() -> list[click.Parameter]:
             "[platform=OS/ARCH], or a JSON object; - reads it from standard input.",
         ),
         Flag(
+            ["--shard"],
+            group="Destination",
+            metavar="I/N",
+            help="Push part I, from 1, of N parts of the images, balanced by size and by what they "
+            "share: for N machines with the same list. ci: as CI_NODE_INDEX and CI_NODE_TOTAL say.",
+        ),
+        Flag(
             ["--to"],
             group="Destination",
             multiple=True,

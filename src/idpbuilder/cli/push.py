@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from idpbuilder.cli.given import Given
     from idpbuilder.cli.view import View
     from idpbuilder.packing.method import Method
-    from idpbuilder.push.options import Order, PushOptions
+    from idpbuilder.push.options import Order, PushOptions, Shard
     from idpbuilder.push.result import PushFailure, PushResult
 
 _STDIN_LIMIT = 64 * 1024 * 1024
@@ -163,6 +163,7 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
         "resume": not given.has("no_resume"),
         "all_tags": given.has("all_tags"),
         "keep_going": given.has("keep_going"),
+        "shard": _shard(given, session, images=bool(images or listed)),
         "dry_run": given.has("dry_run"),
         "verify": given.has("verify"),
         "confide": session.secrets.add,
@@ -206,6 +207,16 @@ def _uses_of_stdin(
     yield from (("the image", image == "-") for image in images)
     yield "the list", path == "-"
     yield "the password", given.has("password_stdin")
+
+
+def _shard(given: Given, session: Session, *, images: bool) -> Shard | None:
+    from idpbuilder.cli.shards import shard
+
+    if given.is_set("shard") and not images:
+        raise UsageError(
+            "`--shard` needs images to share out", hint="name them, or a list with `--from-file`"
+        )
+    return given.value("shard", lambda text: shard(text, session.environ), None)
 
 
 def _user(text: str) -> str:

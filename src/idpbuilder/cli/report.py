@@ -11,8 +11,8 @@ from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.streams import Stream, one_line
 from idpbuilder.image import Reference
 from idpbuilder.push.events import (
+    Chosen,
     Event,
-    ImageChosen,
     LayerEnded,
     ManifestEnded,
     Note,
@@ -131,9 +131,9 @@ class TextReport:
         """Nothing: between events there is no line to print."""
 
     def _progress_line(
-        self, event: ImageChosen | PushStarted | LayerEnded | ManifestEnded, push: int
+        self, event: Chosen | PushStarted | LayerEnded | ManifestEnded, push: int
     ) -> None:
-        if isinstance(event, ImageChosen):
+        if isinstance(event, Chosen):
             self._err.line(told(event.text, self._secrets))
         elif isinstance(event, PushStarted):
             verb, to = ("Checking", "against") if event.dry_run else ("Pushing", "to")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from idpbuilder.errors import Interrupted
-from idpbuilder.push.errand import Carrying, Errand
-from idpbuilder.push.events import Progress, Reporter, RunStarted, Teller
+from idpbuilder.push.errand import Carrying, Errand, blobs_of
+from idpbuilder.push.events import Chosen, Progress, Reporter, RunStarted, Teller
 from idpbuilder.push.opened import Opened
 from idpbuilder.push.options import PushOptions
 from idpbuilder.push.patience import Patience
-from idpbuilder.push.plan import plan_image
 from idpbuilder.push.prepare import Failed, Preparation, PutOff, put_it_off, too_many
 from idpbuilder.push.result import Outcome, PushFailure
 from idpbuilder.push.schedule import Schedule
+from idpbuilder.push.shard import share
 from idpbuilder.push.tasks import Deadline, Loop, Steps, Until, in_parallel, join
 from idpbuilder.push.tools import Tools
 
@@ -86,6 +86,12 @@ class Course:
         if self._options.to and len(self._options.images) > 1:
             # before anything is opened: an export may take minutes
             raise Failed.of(self._orders[0], too_many(len(self._orders)))
+        shard = self._options.shard
+        if shard is not None:
+            whole = len(self._orders)
+            self._orders = share(self._orders, shard, self._preparation)
+            words = f"{len(self._orders)} of {whole} images"
+            self._reporter.emit(Chosen(f"Shard {shard.number}/{shard.count}: {words}"))
         for place in range(len(self._orders)):
             self._look_at(place)
         if self.total > 1:
@@ -108,10 +114,10 @@ class Course:
         numbers = self._numbers(len(opened.errands))
         if few:
             for part in self._parts(place, numbers, opened):
-                self._schedule.add(part, dict(_blobs([part.errand])))
+                self._schedule.add(part, dict(blobs_of([part.errand])))
         else:
             closed = Closed(place, numbers, known=True)
-            self._schedule.add(closed, dict(_blobs(opened.errands)))
+            self._schedule.add(closed, dict(blobs_of(opened.errands)))
             opened.close()
 
     def _numbers(self, count: int) -> tuple[int, ...]:
@@ -226,11 +232,3 @@ class Course:
         under_way = sum(sum(one.sent) for one in standing.values())
         seconds = self._loop.clock() - self._began
         self._reporter.progress(Progress(standing, seconds, self._bytes_ended + under_way))
-
-
-def _blobs(errands: Iterable[Errand]) -> Iterator[tuple[Hashable, int]]:
-    """The blobs that errands bring, by where they go and what they are, and their sizes."""
-    for errand in errands:
-        registry = errand.destination.reference.registry
-        for blob in plan_image(errand.image).blobs:
-            yield (registry, blob.digest), blob.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from idpbuilder.push.events import Standing, Teller
 from idpbuilder.push.layers import Layers, LayersElsewhere
 from idpbuilder.push.options import PushOptions
 from idpbuilder.push.patience import Patience
+from idpbuilder.push.plan import plan_image
 from idpbuilder.push.pushing import ImagePush
 from idpbuilder.push.registry import Registry
 from idpbuilder.push.result import Outcome, PushFailure, PushResult
@@ -132,3 +133,11 @@ class Carrying:
             f"{passed}; the last trouble was: {trouble}" if trouble else passed,
             "give it longer with `--timeout`; running the command again goes on where it stopped",
         )
+
+
+def blobs_of(errands: Iterable[Errand]) -> Iterator[tuple[Hashable, int]]:
+    """The blobs that errands bring, by where they go and what they are, and their sizes."""
+    for errand in errands:
+        registry = errand.destination.reference.registry
+        for blob in plan_image(errand.image).blobs:
+            yield (registry, blob.digest), blob.size

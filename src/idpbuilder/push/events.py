@@ -11,8 +11,8 @@ from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushRes
 
 
 @dataclass(frozen=True, slots=True)
-class ImageChosen:
-    """Nobody named an image: which one was found, and why, as a line to show."""
+class Chosen:
+    """What is pushed where nobody said exactly, and why, as a line to show."""
 
     text: str
 
@@ -102,7 +102,7 @@ class RunEnded:
 
 
 Event = (
-    ImageChosen
+    Chosen
     | PushStarted
     | LayerEnded
     | ManifestEnded

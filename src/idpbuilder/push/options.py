@@ -27,6 +27,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """The part `number`, from 1, of `count` parts that a list is split into."""
+
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class PushOptions:
     """`timeout` in seconds for each destination, None without limit; `limit_rate` in bytes per
     second over all transfers, None without; `jobs` concurrent transfers per registry, None for as
@@ -34,8 +42,8 @@ class PushOptions:
     `memory` says whether earlier runs are remembered, `resume` whether what they left half sent is
     gone on with; `all_tags` asks for every tag of the named repositories. `username` and `password`
     come from flags and variables, each None where neither names it. `listed` are the images of a
-    list; with `keep_going` one that fails does not stop the others. `confide` is told whatever else
-    turns out to be secret.
+    list; with `keep_going` one that fails does not stop the others. Of all images a `shard` is
+    pushed, None for all. `confide` is told whatever else turns out to be secret.
     """
 
     images: tuple[str, ...] = ()
@@ -60,6 +68,7 @@ class PushOptions:
     dry_run: bool = False
     verify: bool = False
     keep_going: bool = False
+    shard: Shard | None = None
     confide: Confide = field(default=confide_in_nobody, repr=False, compare=False)
 
     @property

@@ -14,7 +14,7 @@ from idpbuilder.errors import PushError, UsageError
 from idpbuilder.image import Digest, Reference
 from idpbuilder.push.destination import Destination, destinations
 from idpbuilder.push.errand import Errand
-from idpbuilder.push.events import ImageChosen, Reporter, Teller, Warned
+from idpbuilder.push.events import Chosen, Reporter, Teller, Warned
 from idpbuilder.push.opened import Opened
 from idpbuilder.push.options import Order, PushOptions
 from idpbuilder.push.patience import Patience, PatientEngine
@@ -165,7 +165,7 @@ class Preparation:
             PatientEngine(self._tools.engine, self._loop),
             os.environ,
             self._teller.note,
-            lambda text: self._reporter.emit(ImageChosen(text)),
+            lambda text: self._reporter.emit(Chosen(text)),
             memory.document,
             partial(self._arriving, early),
             prefix.registry if prefix else None,
