@@ -94,6 +94,7 @@ class Course:
             self._reporter.emit(Chosen(f"Shard {shard.number}/{shard.count}: {words}"))
         for place in range(len(self._orders)):
             self._look_at(place)
+        self._schedule.is_complete()
         if self.total > 1:
             self._reporter.emit(RunStarted(self.total))
 

@@ -61,6 +61,11 @@ class Schedule(Generic[T]):
         self._lanes[entry.heavy].append(entry)
         return entry
 
+    def is_complete(self) -> None:
+        """Nothing more comes: what it takes to tell who brings what is forgotten."""
+        self._counted.clear()
+        self._bringers.clear()
+
     def next(self) -> Entry[T] | None:
         """What may begin now; it holds its place until `ended`."""
         found = self._first()
