@@ -11,7 +11,7 @@ from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport
 from idpbuilder.cli.screen import Screen
 from idpbuilder.cli.streams import Stream
-from idpbuilder.errors import Unreachable, PushError
+from idpbuilder.errors import PushError, Unreachable
 from idpbuilder.image import Reference
 from idpbuilder.push.events import (
     LayerEnded,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from idpbuilder.transport.lanes import (
+    BULK,
     FAR_WIDTH,
     LIGHT,
     NEAR,
@@ -104,7 +105,7 @@ def test_an_origin_that_once_failed_to_share_is_not_asked_to_again() -> None:
 
 
 def test_a_large_body_takes_a_connection_of_its_own_and_questions_pass_it_by() -> None:
-    large = [Waiting(f"b{number}", LIGHT + 1, may_share=True) for number in range(NEAR_WIDTH + 1)]
+    large = [Waiting(f"b{number}", BULK + 1, may_share=True) for number in range(NEAR_WIDTH + 1)]
     growing = Waiting("g", None, may_share=True)
     lanes = lined_up(None, [growing, *large, *questions(2)])
     lanes.learn("here", shares=True)
@@ -112,6 +113,18 @@ def test_a_large_body_takes_a_connection_of_its_own_and_questions_pass_it_by() -
     assert through[0] == ("g", False)
     assert [name for name, share in through if share] == ["q0", "q1"]
     assert len(through) == NEAR_WIDTH + 2
+
+
+def test_what_is_small_does_not_wait_for_bodies_that_fill_their_connections() -> None:
+    bulk = [Waiting(f"b{number}", 10 * BULK) for number in range(NEAR_WIDTH + 1)]
+    lanes = lined_up(None, [*bulk, *plain("abc"), Waiting("d", BULK)])
+    expected = [f"b{number}" for number in range(NEAR_WIDTH)]
+    assert admitted(lanes) == [(name, False) for name in (*expected, *"abcd")]
+
+
+def test_a_width_that_was_asked_for_counts_for_all_of_them() -> None:
+    lanes = lined_up(2, [Waiting("bulk", 10 * BULK), *plain("ab")])
+    assert admitted(lanes) == [("bulk", False), ("a", False)]
 
 
 def test_small_bodies_share_until_the_window_is_full_and_then_go_apart() -> None:

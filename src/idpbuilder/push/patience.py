@@ -30,6 +30,11 @@ class Patience:
         if self._end is not None and self._loop.clock() >= self._end:
             raise DeadlinePassed
 
+    def check_alone(self) -> None:
+        """For what is so short that the others can wait. Raises Interrupted or DeadlinePassed."""
+        self._stop.check()
+        self._loop.check_time()
+
     def take_turn(self) -> Steps[None]:
         """Wait until nobody else is at it; the work follows at once, in `until`."""
         while self._busy:

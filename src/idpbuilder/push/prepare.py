@@ -90,7 +90,7 @@ class Preparation:
                 os.environ,
                 self._warn,
                 options.confide,
-                patience.check,
+                patience.check_alone,
                 note=self._teller.note,
             ),
         )

@@ -213,6 +213,16 @@ class Loop:
         finally:
             self._running = here
 
+    def check_time(self) -> None:
+        """From within a task that cannot yield: raise DeadlinePassed where its time is over."""
+        if self._running is None or not self._running.scope.deadline.counts:
+            return
+        counting = sum(scope.deadline.counts for scope in self._scopes)
+        deadline = self._running.scope.deadline
+        passed = (self.clock() - self._counted) / counting
+        if deadline.left is not None and deadline.left <= passed:
+            raise DeadlinePassed
+
     def take_foreign(self) -> list[Completion]:
         """What has ended of requests that no task waits for; each is given out once."""
         ended, self._foreign = self._foreign, []

@@ -22,12 +22,17 @@ STREAMS: Final = 100
 SHARED_BYTES: Final = 1024 * 1024
 """Body bytes at once over a shared connection: what common servers take without a pause."""
 
+BULK: Final = 512 * 1024
+"""Bytes from which a body fills its connection for long: what is smaller does not wait for it."""
+
 NEAR: Final = 0.01
 """Seconds that a handshake takes at most with what is near."""
 
 NEAR_WIDTH: Final = 8
 FAR_WIDTH: Final = 32
-"""Connections at once: to what is near, a handshake costs more than another connection brings."""
+"""Connections at once, for bulk and as many for the rest: to what is near, a handshake costs more
+than another connection brings.
+"""
 
 
 class Sharing(Enum):
@@ -65,6 +70,7 @@ class _Lane(Generic[T]):
     distance: float = inf
     line: list[T] = field(default_factory=list)
     apart: int = 0
+    bulky: int = 0
     sharers: int = 0
     shared_bytes: int = 0
 
@@ -84,6 +90,7 @@ class _Lane(Generic[T]):
             self.shared_bytes += by * (item.size or 0)
         else:
             self.apart += by
+            self.bulky += by * _is_bulky(item)
 
     def _lets_share(self, item: T) -> bool:
         size = item.size
@@ -96,10 +103,15 @@ class _Lane(Generic[T]):
         return not full and self.sharers + self.apart < self.most
 
     def _lets_apart(self, item: T) -> bool:
-        if self.apart >= self.width or self.sharers + self.apart >= self.most:
+        alike = self.bulky if _is_bulky(item) else self.apart - self.bulky
+        if alike >= self.width or self.sharers + self.apart >= self.most:
             return False
         # a question that can share waits for that: a connection of its own would take longer
         return item.size != 0 or not item.may_share or self.sharing is Sharing.NO
+
+
+def _is_bulky(item: Item) -> bool:
+    return item.size is None or item.size > BULK
 
 
 class Lanes(Generic[T]):
