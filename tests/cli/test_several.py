@@ -7,7 +7,6 @@ import io
 import pytest
 
 from idpbuilder.cli.bars import BarsReport
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport
 from idpbuilder.cli.screen import Screen
 from idpbuilder.cli.streams import Stream
@@ -24,6 +23,7 @@ from idpbuilder.push.events import (
     Standing,
 )
 from idpbuilder.push.result import BlobStatus, PushFailure, PushResult
+from idpbuilder.redact import Secrets
 from tests.cli.fakes import PUSHED, SIZES, layers, result
 from tests.cli.test_bars import Terminal
 
@@ -106,9 +106,10 @@ def test_the_summary_counts_pushes_layers_bytes_and_what_was_not_tried() -> None
 
 def test_the_summary_of_a_rehearsal_says_what_would_happen() -> None:
     planned = layers(BlobStatus.WOULD_PUSH, BlobStatus.EXISTS, BlobStatus.WOULD_MOUNT)
-    assert "2 pushes: 2 checked; layers: 2 existed, 2 would be pushed, 2 would be mounted" in ended(
-        result(ONE, planned, dry_run=True), result(TWO, planned, dry_run=True)
-    )
+    assert (
+        "2 pushes: 2 would be pushed; layers: 2 existed, 2 would be pushed, 2 would be mounted;"
+        " 5.0 MB to send, 33.0 MB saved"
+    ) in ended(result(ONE, planned, dry_run=True), result(TWO, planned, dry_run=True))
 
 
 def begin(columns: int = 80, height: int = 24) -> tuple[Terminal, BarsReport]:

@@ -162,11 +162,11 @@ class TextReport:
 def summary(event: RunEnded) -> str:
     """What came of several pushes, in a line."""
     results = [one for one in event.outcomes if isinstance(one, PushResult)]
-    unchanged = [one for one in results if not one.bytes_sent]
-    pushed = "checked" if any(one.dry_run for one in results) else "pushed"
+    unchanged = sum(one.unchanged for one in results)
+    rehearsed = any(one.dry_run for one in results)
     images = _counted(
-        (len(results) - len(unchanged), pushed),
-        (len(unchanged), "unchanged"),
+        (len(results) - unchanged, "would be pushed" if rehearsed else "pushed"),
+        (unchanged, "unchanged"),
         (len(event.outcomes) - len(results), "failed"),
         (event.left, "not tried"),
     )
@@ -178,14 +178,20 @@ def summary(event: RunEnded) -> str:
         (how[BlobStatus.WOULD_PUSH], "would be pushed"),
         (how[BlobStatus.WOULD_MOUNT], "would be mounted"),
     )
-    sent = sum(one.bytes_sent for one in results)
-    saved = sum(one.size for one in results) - sent
+    sent = sum(_to_send(one) if rehearsed else one.bytes_sent for one in results)
+    saved = size_text(max(sum(one.size for one in results) - sent, 0))
+    bytes_words = f"{size_text(sent)} {'to send' if rehearsed else 'sent'}, {saved} saved"
     parts = [
         f"{len(event.outcomes) + event.left} pushes: {images}",
         f"layers: {layers}" if layers else "",
-        f"{size_text(sent)} sent, {size_text(max(saved, 0))} saved, {event.seconds:.1f} s",
+        f"{bytes_words}, {event.seconds:.1f} s",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _to_send(result: PushResult) -> int:
+    """Bytes that a rehearsal found missing: what is neither a layer nor there is small."""
+    return sum(one.size for one in result.layers if one.status is BlobStatus.WOULD_PUSH)
 
 
 def _counted(*counts: tuple[int, str]) -> str:

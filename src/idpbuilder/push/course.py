@@ -63,6 +63,8 @@ class Course:
         self.outcomes: dict[Place, Outcome] = {}
         self.total = 0
         """Pushes there are to make, as far as is known."""
+        self.began_several = False
+        """Whether there turned out to be several, and nothing against them."""
         self._options = options
         self._orders = options.orders
         self._reporter = reporter
@@ -95,7 +97,8 @@ class Course:
         for place in range(len(self._orders)):
             self._look_at(place)
         self._schedule.is_complete()
-        if self.total > 1:
+        self.began_several = self.total > 1
+        if self.began_several:
             self._reporter.emit(RunStarted(self.total))
 
     def _look_at(self, place: int) -> None:

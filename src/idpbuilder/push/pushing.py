@@ -62,6 +62,7 @@ class ImagePush:
         self._tickets: dict[int, int] = {}
         self._sent = [0] * len(self._plan.layers)
         self._documents = image.documents
+        self._unchanged = False
 
     def push(self, *, verify: bool) -> Steps[PushResult]:
         """Bring the image into the registry.
@@ -161,6 +162,7 @@ class ImagePush:
         return self._layers.all_packed and found == self._root.digest
 
     def _all_exist(self) -> None:
+        self._unchanged = True
         for blob in self._plan.blobs:
             digest, size = self._final(blob)
             self._blobs.arrived(digest)
@@ -352,6 +354,7 @@ class ImagePush:
             retries=tally.retries,
             seconds=self._loop.clock() - self.began,
             dry_run=dry_run,
+            unchanged=self._unchanged,
         )
 
 

@@ -35,7 +35,8 @@ class PushResult:
     """An image that is in the registry under `reference`.
 
     `size` sums the image's distinct blobs and manifests, `bytes_sent` the payload bytes that went
-    out for this destination, repeats included. `platforms` are spelled `os/arch[/variant]`.
+    out for this destination, repeats included. `unchanged`: it was there before.
+    `platforms` are spelled `os/arch[/variant]`.
     """
 
     image: str
@@ -49,6 +50,7 @@ class PushResult:
     retries: int
     seconds: float
     dry_run: bool = False
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
         sources.callback(course.close)
         stack.callback(packer.close)
         outcomes = _carry_out(course, reporter, loop, engine)
-    if course.total > 1:
+    if course.began_several:
         reached = [one for one in outcomes if not _is_interruption(one)]
         left = course.total - len(reached)
         reporter.emit(RunEnded(tuple(reached), time.monotonic() - began, left))
