@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+RELEASING := $(VENV)/releasing
 KERNELS := $(wildcard ext/idpbuilder/native/*.p*)
 
-.PHONY: venv demo test lint cov faults fuzz soak bench bench-long docs wheel clean
+.PHONY: venv demo test lint cov faults fuzz soak bench bench-long docs wheel reproducible sbom wheels
+.PHONY: changelog release site clean
 
 venv: $(INSTALLED)
 
@@ -58,8 +60,17 @@ bench: venv
 bench-long:
 	$(MAKE) bench LONG=1
 
+# the pages, completions and manual that repeat what the code says
 docs: venv
 	$(BIN)/python docs/generate.py
+	$(BIN)/python packaging/generate.py
+
+# the pages as a site, in build/site
+site: docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# archives are as old as the commit that they are made of; zip knows no time before 1980
+wheel reproducible: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
 # what is shipped must install where nothing else is, run, and bring its kernels
 wheel: venv
@@ -74,6 +85,37 @@ wheel: venv
 		build/proof/bin/idpbuilder-push --version; \
 		test "$$(build/proof/bin/python -c "$$kernels")" = "$$($(BIN)/python -c "$$kernels")"; \
 	done
+
+# two builds in two folders, by two users as it were, give the same bytes
+reproducible: venv
+	$(BIN)/python packaging/rebuild.py
+
+# what an installation of the wheel brings along, written by what was installed
+sbom: wheel
+	build/proof/bin/python packaging/sbom.py > dist/idpbuilder-push.cdx.json
+
+# for every Python on this kind of machine: on Linux in containers, for glibc and musl
+wheels: $(RELEASING)
+	rm -rf dist
+	$(BIN)/cibuildwheel --output-dir dist
+
+$(RELEASING): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,release]'
+	touch $@
+
+# the fragments of changelog.d become the part of CHANGELOG.md for this version
+changelog: $(RELEASING)
+	$(BIN)/towncrier build --yes
+
+# the checklist of a release; it publishes nothing, and says what is left to type
+release: $(RELEASING)
+	$(BIN)/python packaging/release.py --check
+	$(MAKE) lint
+	$(MAKE) test
+	$(MAKE) reproducible
+	$(MAKE) sbom
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/python packaging/release.py --tell
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,7 +7,7 @@ parts="docker-registry:docker-registry skopeo:skopeo umoci:umoci buildah:buildah
 openssl:openssl zstd:zstd dockerd:docker.io podman:podman
 docker-credential-pass:golang-docker-credential-helpers pass:pass gpg:gnupg
 nginx:nginx-light tinyproxy:tinyproxy squid:squid microsocks:microsocks
-strace:strace valgrind:valgrind"
+strace:strace valgrind:valgrind jq:jq zsh:zsh fish:fish groff:groff"
 
 missing() {
     for part in $parts; do
