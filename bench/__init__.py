@@ -1,6 +1,6 @@
 """The project beside its peers: whole commands on the same images, registries and distances.
 
-    python -m bench            # short: under two minutes, for every change
+    python -m bench            # short: about three minutes, for every change
     python -m bench --long     # everything, for releases
     python -m bench --list     # the rows, to be run by name
 

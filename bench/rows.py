@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.parts.corpus import BULK, LARGE, LAYERS, SIZES, SMALL, InEngine, Saved
+from bench.parts.corpus import (
+    ALIKE,
+    BULK,
+    IMAGES,
+    LARGE,
+    LAYERS,
+    SIZES,
+    SMALL,
+    InEngine,
+    Saved,
+)
 from bench.parts.row import Push, Row, Script, Series, StartUp
 from bench.parts.targets import Target, beside, beside_best, marginal, multiple, ours, rise
 
@@ -58,6 +68,16 @@ _again = Push(
     round_trip=FAR,
     again=True,
     rounds=5,
+)
+_many = Push(
+    "many-far",
+    "300 images of 50 kB, null registry, TLS, RTT 50 ms; crane: 20 in a loop, times 15",
+    IMAGES[300],
+    peers=("crane",),
+    targets=(Target("time beside crane", beside("crane"), 0.05),),
+    round_trip=FAR,
+    looped=20,
+    rounds=2,
 )
 _saved = Push(
     "saved", "`docker save` archive, first push", Saved(), "distribution-plain", rounds=5, long=True
@@ -139,6 +159,45 @@ ROWS: tuple[Row, ...] = (
             Target("CPU of one GB more", marginal("cpu"), LINEAR),
             Target("requests, largest beside smallest", rise("requests"), LINEAR),
             Target("peak memory, largest beside smallest", rise("memory"), LINEAR),
+        ),
+    ),
+    Push(
+        "many-alike",
+        "30 images that share 100 MB, to Distribution, TLS; peers: in a loop",
+        ALIKE,
+        "distribution",
+        ("crane", "skopeo"),
+        (
+            Target("time beside skopeo", beside("skopeo"), 0.35),
+            Target("time beside crane", beside("crane"), 0.06),
+        ),
+        rounds=2,
+    ),
+    _many,
+    replace(
+        _many,
+        name="many-far-whole",
+        work="300 images of 50 kB, null registry, TLS, RTT 50 ms; crane: in a loop",
+        looped=0,
+        rounds=1,
+        long=True,
+    ),
+    replace(
+        _many,
+        name="many-again",
+        work="300 images, unchanged, again, null registry, TLS, RTT 50 ms",
+        peers=(),
+        targets=(Target("requests for an image", ours("requests_per_image"), 2),),
+        again=True,
+    ),
+    Series(
+        "more-images",
+        "10, 100, 1,000 images of 50 kB, null registry, TLS",
+        "images",
+        {count: Push(f"{count}", "", IMAGES[count], files=True) for count in (10, 100, 1000)},
+        targets=(
+            Target("peak memory, 1,000 beside 10", rise("memory"), LINEAR),
+            Target("open files, 1,000 beside 10", rise("files"), LINEAR),
         ),
     ),
     # -- without a target of their own

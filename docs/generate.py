@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limits import limits
+from other_commands import other_pages, others
+from sections import PAGE, links_by_exit_code
+from tables import code, flags_of, meaning, table
 
-from idpbuilder.cli.command import Flag, flags_by_group
+from idpbuilder.cli.command import Flag
 from idpbuilder.cli.exits import Exit, documented
 from idpbuilder.cli.failure import DEBUG_VARIABLE
 from idpbuilder.cli.push import push
 
 DOCS = Path(__file__).parent
-BAR = r"\|"
+BEGIN = "<!-- Written by docs/generate.py, from here -->"
+END = "<!-- to here -->"
 GENERATED = "<!-- Written by docs/generate.py: change the code, or that file. -->\n"
 
 PUSH = """\
@@ -29,7 +33,7 @@ PUSH = """\
 
 Push OCI-compliant container images to any OCI registry.
 
-```bash
+```text
 idpbuilder push [FLAGS] [IMAGE]...
 ```
 
@@ -99,6 +103,8 @@ A flag wins over its variable. See the
 
 ## Examples
 
+<!-- runnable, with docker -->
+
 ```bash
 # what was built last, to the registry that its tag names
 idpbuilder push
@@ -127,7 +133,8 @@ idpbuilder push ./image --registry registry.example.com --dry-run
 ```
 
 More: [Basic Examples](../examples/basic-push.md),
-[Advanced Examples](../examples/advanced-push.md).
+[Advanced Examples](../examples/advanced-push.md),
+[CI Integration](../examples/ci-integration.md).
 
 ## Return Codes
 
@@ -140,7 +147,7 @@ With several images it is the code of the first one that failed, in the order gi
 
 On a terminal, or with `--progress plain`:
 
-```
+```text
 Pushing image myimage:latest to registry.example.com/repo...
 ✓ Layer 1/3 pushed (2.5 MB)
 ✓ Layer 2/3 exists (15.3 MB)
@@ -164,12 +171,14 @@ print `✓`, `+` stands for it.
 
 ## See Also
 
+{others}
 - [Getting Started Guide](../user-guide/getting-started.md)
 - [Push Command Detailed Usage](../user-guide/push-command.md)
 - [Authentication Configuration](../user-guide/authentication.md)
 - [Troubleshooting Guide](../user-guide/troubleshooting.md)
 - [Basic Examples](../examples/basic-push.md)
 - [Advanced Examples](../examples/advanced-push.md)
+- [CI Integration](../examples/ci-integration.md)
 
 ## Notes
 
@@ -257,32 +266,32 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "commands" / "push.md": PUSH.format(
             generated=GENERATED,
-            flags=_flags(),
-            variables=_table(("variable", "stands in for"), _variables()),
-            codes=_table(("code", "when"), _short_codes()),
+            flags=flags_of(push),
+            others=others(),
+            variables=table(("variable", "stands in for"), _variables()),
+            codes=table(("code", "when"), _short_codes()),
         ),
         DOCS / "reference" / "environment-vars.md": VARIABLES.format(
             generated=GENERATED,
-            variables=_table(
-                ("variable", "stands in for", "default", "meaning"), _long_variables()
-            ),
+            variables=table(("variable", "stands in for", "default", "meaning"), _long_variables()),
             debug=DEBUG_VARIABLE,
         ),
         DOCS / "reference" / "error-codes.md": CODES.format(
-            generated=GENERATED, codes=_table(("exit code", "`code`", "when"), _codes())
+            generated=GENERATED, codes=table(("exit code", "`code`", "when"), _codes())
         ),
         DOCS / "reference" / "limits.md": BOUNDS.format(
-            generated=GENERATED, limits=_table(("what", "at most"), limits())
+            generated=GENERATED, limits=table(("what", "at most"), limits())
         ),
+        **other_pages(DOCS / "commands", GENERATED),
+        PAGE: _filled(_read(PAGE), table(("exit code", "sections"), links_by_exit_code())),
     }
 
 
-def _flags() -> str:
-    text = ""
-    for title, flags in flags_by_group(push.params).items():
-        rows = [(_spelled(flag), _meaning(flag), _code(flag.default_text)) for flag in flags]
-        text += f"\n### {title} Flags\n\n{_table(('flag', 'meaning', 'default'), rows)}\n"
-    return text
+def _filled(page: str, text: str) -> str:
+    """`page` with `text` between its two marks."""
+    before, mark, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{mark}\n\n{text}\n\n{end}{after}"
 
 
 def _variables() -> list[tuple[str, ...]]:
@@ -291,13 +300,13 @@ def _variables() -> list[tuple[str, ...]]:
 
 def _long_variables() -> list[tuple[str, ...]]:
     return [
-        (f"`{flag.variable}`", f"`{flag.long_name}`", _code(flag.default_text), _meaning(flag))
+        (f"`{flag.variable}`", f"`{flag.long_name}`", code(flag.default_text), meaning(flag))
         for flag in _with_variable()
     ]
 
 
 def _codes() -> list[tuple[str, ...]]:
-    return [(str(found.code), _code(found.name), found.meaning) for found in documented()]
+    return [(str(found.code), code(found.name), found.meaning) for found in documented()]
 
 
 def _short_codes() -> list[tuple[str, ...]]:
@@ -312,25 +321,6 @@ def _short_codes() -> list[tuple[str, ...]]:
 
 def _with_variable() -> list[Flag]:
     return [flag for flag in push.params if isinstance(flag, Flag) and flag.variable]
-
-
-def _spelled(flag: Flag) -> str:
-    names = ", ".join(f"`{name}`" for name in sorted(flag.opts, key=len, reverse=True))
-    return names if flag.is_flag else f"{names} `{flag.metavar}`"
-
-
-def _meaning(flag: Flag) -> str:
-    return (flag.help or "").replace("*", r"\*")
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if text and " " not in text else text
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    # a bar within a cell would end it
-    return "\n".join(f"| {' | '.join(cell.replace('|', BAR) for cell in line)} |" for line in lines)
 
 
 def _read(path: Path) -> str:

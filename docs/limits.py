@@ -27,6 +27,7 @@ LIMITS: tuple[tuple[str, str, str], ...] = (
     ("a file with credentials", "bytes", "credentials.reading:FILE_LIMIT"),
     ("what a credential helper prints", "bytes", "credentials.program:OUT_LIMIT"),
     ("a list of images", "bytes", "cli.listed:LIMIT"),
+    ("spans and phases of a trace", "", "push.trace:LIMIT"),
     ("a document that is remembered", "bytes", "memory.memory:LARGEST"),
     ("what is remembered and not used", "seconds", "memory.tables:KEPT_SECONDS"),
     ("an upload session that is gone on with", "seconds", "memory.tables:DAY"),

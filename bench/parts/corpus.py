@@ -6,7 +6,7 @@ import hashlib
 import os
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +15,23 @@ from bench import BUILD
 from bench.parts.image import BLOBS, NAME, saved_image
 from bench.parts.missing import Missing
 from tests.parts.dockerd import Dockerd
-from tests.parts.images import OCI, REF_NAME, Json, Layout
+from tests.parts.images import OCI, REF_NAME, ImageSpec, Json, Layout, write_layout
 
 TAG = "v1"
 """The one tag in each layout."""
+LIST = "images.txt"
+"""What the list beside many layouts is called."""
 MB = 1_000_000
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An image as programs are given it: a `layout`, an `archive` of `docker save`, an `engine`'s.
+    """What programs are given: a `layout`, an `archive` of `docker save`, an image of an `engine`,
+    or `many` layouts.
 
     `where` is a path, or the name in the engine that listens at `engine`; `size` is bytes, `blobs`
-    how many there are.
+    how many there are, each once. `images` are the layouts of `many`, by their folders in `where`.
     """
 
     kind: str
@@ -36,6 +39,7 @@ class Source:
     size: int
     blobs: int
     engine: str = ""
+    images: tuple[str, ...] = ()
 
     def warm(self) -> None:
         """Bring its files into the page cache."""
@@ -72,12 +76,7 @@ class Synthetic:
     @contextmanager
     def opened(self) -> Iterator[Source]:
         """The image, made if it is not there."""
-        path = BUILD / "images" / self.name
-        if not path.exists():
-            partial = path.with_name(f"{path.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            self._write(partial)
-            partial.rename(path)
+        path = _kept(self.name, self._write)
         yield Source("layout", str(path), sum(self.layers), len(self.layers) + 1)
 
     def _write(self, path: Path) -> None:
@@ -121,6 +120,40 @@ class Synthetic:
 
 
 @dataclass(frozen=True, slots=True)
+class Many:
+    """So many layouts, each with `layers` of its own on top of those that all have, and a list."""
+
+    name: str
+    count: int
+    layers: Sequence[int]
+    shared: Sequence[int] = ()
+
+    @contextmanager
+    def opened(self) -> Iterator[Source]:
+        """The images, made if they are not there."""
+        path = _kept(self.name, self._write)
+        size = sum(self.shared) + self.count * sum(self.layers)
+        blobs = len(self.shared) + self.count * (len(self.layers) + 1)
+        yield Source("many", str(path), size, blobs, images=self._images())
+
+    def _images(self) -> tuple[str, ...]:
+        return tuple(f"app-{number:04}" for number in range(self.count))
+
+    def _write(self, path: Path) -> None:
+        shared = [random.Random(f"{self.name} {size}").randbytes(size) for size in self.shared]
+        first: Layout | None = None
+        for number, image in enumerate(self._images()):
+            spec = ImageSpec((*shared, *self.layers), seed=number, name=f"{image}:{TAG}", ref=TAG)
+            layout = write_layout(path / image, [spec])
+            first = first or layout
+            if layout is not first:
+                for digest in layout.image.layers[: len(shared)]:
+                    layout.blob(digest).unlink()
+                    layout.blob(digest).hardlink_to(first.blob(digest))
+        (path / LIST).write_text("".join(f"oci:{image}\n" for image in self._images()))
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """The archive of a real image, of Debian packages and wheels; see `image.py`."""
 
@@ -146,7 +179,18 @@ class InEngine:
             yield Source("engine", NAME, archive.stat().st_size, BLOBS, engine.host)
 
 
-Corpus = Synthetic | Saved | InEngine
+def _kept(name: str, write: Callable[[Path], None]) -> Path:
+    """The folder of images of this name, written if it is not there."""
+    path = BUILD / "images" / name
+    if not path.exists():
+        partial = path.with_name(f"{name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        write(partial)
+        partial.rename(path)
+    return path
+
+
+Corpus = Synthetic | Many | Saved | InEngine
 
 SMALL = Synthetic("small", (100_000,) * 60)
 LARGE = Synthetic("large", (100 * MB, 40 * MB, 2 * MB))
@@ -156,3 +200,5 @@ SIZES = {
     gigabytes: Synthetic(f"{gigabytes}-gb", (int(gigabytes * 250) * MB,) * 4, sparse=True)
     for gigabytes in (0.1, 0.5, 1, 10)
 }
+ALIKE = Many("alike", 30, (200_000,), shared=(60 * MB, 40 * MB))
+IMAGES = {count: Many(f"{count}-images", count, (40_000, 10_000)) for count in (10, 100, 300, 1000)}

@@ -13,9 +13,19 @@ from types import TracebackType
 from bench.parts import launcher
 
 Sample = dict[str, float]
-"""One run: `seconds`, `cpu` (seconds), `memory` (MiB, the peak), and what servers counted."""
+"""One run: `seconds`, `cpu` (seconds), `memory` (MiB, the peak), `files` (most that were open), and
+what servers counted.
+"""
 Samples = dict[str, list[Sample]]
 """Programs' runs, ours first; the n-th of each belong together."""
+
+
+_PEAKS = ("memory", "files")
+
+
+def scaled(sample: Sample, factor: float) -> Sample:
+    """What a loop would have taken that is so many times as long."""
+    return {key: value if key in _PEAKS else value * factor for key, value in sample.items()}
 
 
 class Failed(Exception):
@@ -46,12 +56,19 @@ class Launcher:
         self._process.communicate()
         self._folder.cleanup()
 
-    def measure(self, command: Sequence[str], environ: Mapping[str, str]) -> Sample:
-        """Run a command that must succeed. Raises Failed."""
+    def measure(
+        self, command: Sequence[str], environ: Mapping[str, str], *, files: bool = False
+    ) -> Sample:
+        """Run a command that must succeed; `files` are counted if asked for. Raises Failed."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         said = Path(self._folder.name, "stderr")
-        job = {"command": list(command), "environ": dict(environ), "said": str(said)}
+        job = {
+            "command": list(command),
+            "environ": dict(environ),
+            "said": str(said),
+            "files": files,
+        }
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         sample: Sample = json.loads(self._process.stdout.readline())

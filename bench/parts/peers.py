@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bench.parts.corpus import TAG, Source
+from bench.parts.corpus import LIST, TAG, Source
 from bench.parts.installed import PROGRAM
 from bench.parts.tools import find, version
 
@@ -14,7 +15,7 @@ US = "idpbuilder"
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where an image goes; `plain` is HTTP without TLS."""
+    """Where an image goes, or below what many go; `plain` is HTTP without TLS."""
 
     host: str
     repository: str
@@ -58,6 +59,24 @@ def _ours(program: str, source: Source, to: Destination) -> list[str]:
     return [program, "push", transport[source.kind] + source.where, "--to", to.reference]
 
 
+def _listed(program: str, source: Source, to: Destination) -> list[str]:
+    below = f"{to.host}/{to.repository}"
+    return [program, "push", "--from-file", f"{source.where}/{LIST}", "--registry", below]
+
+
+def _each(push: Command) -> Command:
+    """A loop of the shell's around a program that pushes one image."""
+
+    def command(program: str, source: Source, to: Destination) -> list[str]:
+        one = replace(source, kind="layout", where=f"{source.where}/{{}}")
+        line = push(program, one, replace(to, repository=f"{to.repository}/{{}}"))
+        # what has a brace in it is quoted
+        body = shlex.join(line).replace("{}", "'\"$image\"'")
+        return ["sh", "-ec", f"for image; do {body}; done", "sh", *source.images]
+
+    return command
+
+
 def _crane(program: str, source: Source, to: Destination) -> list[str]:
     plain = ["--insecure"] if to.plain else []
     return [program, "push", *plain, source.where, to.reference]
@@ -93,14 +112,17 @@ def _docker(program: str, source: Source, to: Destination) -> list[str]:
 
 
 PEERS = (
-    Peer(US, {"layout": _ours, "archive": _ours, "engine": _ours}),
+    Peer(US, {"layout": _ours, "many": _listed, "archive": _ours, "engine": _ours}),
     Peer(
         "crane",
-        {"layout": _crane, "archive": _crane},
+        {"layout": _crane, "many": _each(_crane), "archive": _crane},
         ("version",),
         "github.com/google/go-containerregistry/cmd/crane@latest",
     ),
-    Peer("skopeo", {"layout": _skopeo, "archive": _skopeo, "engine": _skopeo}),
+    Peer(
+        "skopeo",
+        {"layout": _skopeo, "many": _each(_skopeo), "archive": _skopeo, "engine": _skopeo},
+    ),
     Peer("oras", {"layout": _oras}, ("version",), "oras.land/oras/cmd/oras@latest"),
     Peer("docker", {"engine": _docker}),
     # pushes nothing: whoever has an engine export an image cannot be faster

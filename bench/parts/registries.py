@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,15 +40,15 @@ class Registry:
     proxy: Served | None = None
     distribution: Distribution | None = None
 
-    def stored(self, repository: str) -> Sample:
+    def stored(self, repositories: Sequence[str]) -> Sample:
         """`stored` bytes of the layers of what is there now, if it keeps anything."""
+        if self.distribution is None:
+            return {}
         try:
-            kept = self.distribution and self.distribution.manifest(repository, TAG)
+            kept = [self.distribution.manifest(one, TAG).data for one in repositories]
         except KeyError:
             return {}
-        return (
-            {"stored": sum(one["size"] for one in json.loads(kept.data)["layers"])} if kept else {}
-        )
+        return {"stored": sum(one["size"] for data in kept for one in json.loads(data)["layers"])}
 
     def reset(self) -> None:
         """Count anew."""

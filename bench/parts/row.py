@@ -6,12 +6,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bench import ROOT
 from bench.parts.corpus import Corpus, Source
-from bench.parts.cost import Failed, Launcher, Sample, Samples
+from bench.parts.cost import Failed, Launcher, Sample, Samples, scaled
 from bench.parts.home import Home
 from bench.parts.installed import PROGRAM, PYTHON
 from bench.parts.peers import Destination, Peer
@@ -61,10 +61,12 @@ class Row(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """An image to a registry, by ours and by peers in turns, into repositories of their own.
+    """One image or many to a registry, by ours and by peers in turns, into repositories of theirs.
 
-    In the short mode only `peers` take part. `again` is the push of what is there already;
-    `cold` has the image read from the disk; `anew` is a new registry for each round and program.
+    In the short mode only `peers` take part, and with many images always, for loops take minutes.
+    Of loops only so many images are pushed as `looped` says, if it does, and what that takes is
+    multiplied. `again` is the push of what is there already; `cold` has the image read from the
+    disk; `anew` is a new registry for each round and program; `files` has open files counted.
     """
 
     name: str
@@ -78,6 +80,8 @@ class Push:
     again: bool = False
     cold: bool = False
     anew: bool = False
+    looped: int = 0
+    files: bool = False
     rounds: int = 3
     long: bool = False
 
@@ -85,10 +89,11 @@ class Push:
         """Measure at one point."""
         with ExitStack() as stack:
             source = stack.enter_context(self.corpus.opened())
+            all_peers = bench.long and not source.images
             peers = {
                 name: peer
                 for name, peer in bench.peers.items()
-                if source.kind in peer.commands and (bench.long or name in self.peers or peer.ours)
+                if source.kind in peer.commands and (all_peers or name in self.peers or peer.ours)
             }
             samples: Samples = {name: [] for name in peers}
             source.warm()
@@ -124,6 +129,9 @@ class Push:
         if source.engine:
             environ["DOCKER_HOST"] = source.engine
         slug = peer.name.replace(" ", "-")
+        count = len(source.images)
+        if self.looped and not peer.ours:
+            source = replace(source, images=source.images[: self.looped])
         to = Destination(registry.host, slug if self.again else f"{slug}-{number}", registry.plain)
         command = peer.commands[source.kind](peer.program(), source, to)
         if not self.again:
@@ -131,11 +139,15 @@ class Push:
         if self.cold:
             source.evict()
         registry.reset()
-        sample = bench.launcher.measure(command, environ)
-        sample |= registry.counts() | registry.stored(to.repository)
+        sample = bench.launcher.measure(command, environ, files=self.files)
+        below = [f"{to.repository}/{image}" for image in source.images]
+        sample |= registry.counts() | registry.stored(below or [to.repository])
+        if count:
+            sample = scaled(sample, count / len(source.images))
         sample["cpu_per_gb"] = sample["cpu"] / (source.size / GB)
         if "requests" in sample:
             sample["requests_per_blob"] = sample["requests"] / source.blobs
+            sample["requests_per_image"] = sample["requests"] / max(count, 1)
         return sample
 
 

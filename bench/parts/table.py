@@ -14,6 +14,7 @@ _FIGURES = (
     ("seconds", "seconds", 3),
     ("cpu", "CPU seconds", 3),
     ("memory", "MiB", 1),
+    ("files", "open files", 0),
     ("round_trips", "round trips", 1),
     ("connections", "connections", 0),
     ("requests", "requests", 0),

@@ -30,7 +30,8 @@
     └── Interrupted             a signal
 
 Each error says what failed, why, and what to do. None knows an exit code:
-`cli/exits.py` maps the tree to codes.
+`cli/exits.py` maps the tree to codes. `BadValue` is not one of them yet: whoever knows where
+the value stood makes a UsageError of it.
 """
 
 from __future__ import annotations
@@ -168,3 +169,17 @@ class Interrupted(PushError):
     def __init__(self, what: str, signum: int) -> None:
         super().__init__(what)
         self.signum = signum
+
+
+class BadValue(ValueError):
+    """A value that cannot be used; `hint` says what can."""
+
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(why)
+        self.hint = hint
+
+
+class Unrepeatable(BadValue):
+    """A value that may hold a secret: no message repeats it. The text goes on where the name of the
+    flag ends.
+    """

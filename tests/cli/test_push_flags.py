@@ -244,7 +244,8 @@ def test_an_empty_variable_counts_as_unset(call: Call) -> None:
 def test_a_flag_that_cannot_be_used_is_a_usage_error(
     call: Call, arguments: tuple[str, ...], message: str, hint: str
 ) -> None:
-    assert refusal(call, *arguments) == f"Error: {message}\n\nhint: {hint}\n"
+    see = "see: docs/user-guide/troubleshooting.md#the-command-line"
+    assert refusal(call, *arguments) == f"Error: {message}\n\nhint: {hint}\n{see}\n"
 
 
 @pytest.mark.parametrize(

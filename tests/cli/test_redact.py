@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from idpbuilder.cli.redact import Secrets
+from idpbuilder.redact import Secrets
 
 SECRET = 'p\u00e4 "s\\s&1+/'
 

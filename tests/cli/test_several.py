@@ -78,6 +78,7 @@ def test_a_failure_names_its_image_and_a_hint_comes_once(told: Told) -> None:
         f"Error: `./image` to `{ONE}`: {text}",
         "",
         "hint: start it",
+        "see: docs/user-guide/troubleshooting.md#connections",
         "Pushing image ./two to r.example.com/team...",
         f"Error: `./image` to `{TWO}`: {text}",
     ]
@@ -148,6 +149,7 @@ def test_what_is_over_gives_its_lines_and_the_bars_of_the_others_stay() -> None:
         f"Error: `./one` to `{ONE}`: cannot connect to r.example.com: refused",
         "",
         "hint: start it",
+        "see: docs/user-guide/troubleshooting.md#connections",
         "team/two:v1",
         "Total",
     ]

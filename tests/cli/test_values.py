@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idpbuilder.cli.values import BadValue, boolean, duration, one_of, rate, whole_number
+from idpbuilder.cli.values import boolean, duration, one_of, rate, whole_number
+from idpbuilder.errors import BadValue
 
 
 @pytest.mark.parametrize(

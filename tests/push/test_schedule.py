@@ -38,15 +38,24 @@ def test_what_ended_makes_room_for_the_next_of_its_size() -> None:
     assert names(begun(schedule)) == [f"large {HEAVY_AT_ONCE}"]
 
 
-def test_images_that_share_a_large_layer_come_after_the_one_that_brings_it() -> None:
+def test_images_that_wait_for_a_layer_of_another_come_after_all_that_wait_for_nobody() -> None:
     schedule = Schedule[str]()
     for number in range(3):
         schedule.add(f"child {number}", {"base": HEAVY, f"top{number}": 1_000})
     schedule.add("stranger", {"other": 1_000})
+    assert names(begun(schedule)) == ["child 0", "stranger", "child 1", "child 2"]
+
+
+def test_nobody_waits_for_an_image_that_has_not_begun() -> None:
+    schedule = Schedule[str]()
+    for number in range(HEAVY_AT_ONCE):
+        schedule.add(f"large {number}", {f"l{number}": HEAVY})
+    schedule.add("base", {"base": HEAVY})
+    schedule.add("child", {"base": HEAVY, "top": 1_000})
     running = begun(schedule)
-    assert names(running) == ["child 0", "stranger"]
+    assert "child" not in names(running)
     schedule.ended(running[0])
-    assert names(begun(schedule)) == ["child 1", "child 2"]
+    assert names(begun(schedule)) == ["base", "child"]
 
 
 def test_a_blob_that_two_registries_need_counts_for_each() -> None:

@@ -123,6 +123,27 @@ def test_other_scopes_have_a_token_of_their_own_and_one_alone() -> None:
     assert "team%2Fbase" not in fetches[1]
 
 
+@pytest.mark.parametrize("granted", [True, False])
+def test_closing_a_session_asks_for_the_right_to_delete_and_does_without(granted: bool) -> None:
+    def answer(request: Request) -> Answer:
+        if "delete" in request.url and not granted:
+            return response(403)
+        if request.url.startswith(REALM):
+            token = b"D" if "delete" in request.url else b"T"
+            return response(200, b'{"token": "%s"}' % token)
+        if "Authorization" not in dict(request.headers):
+            return BEARER
+        return response(201) if request.method == "PUT" else started()
+
+    world = World(answer)
+    world.upload()
+    session = "https://registry.example.com/v2/team/app/blobs/uploads/1"
+    world.loop.run(world.session.cancel(session, "team/app"))
+    last = world.engine.requests[-1]
+    assert last.method == "DELETE"
+    assert dict(last.headers)["Authorization"] == ("Bearer D" if granted else "Bearer T")
+
+
 def test_a_token_service_in_trouble_is_asked_again_and_blamed_in_the_end() -> None:
     def answer(request: Request) -> Answer:
         return response(503) if request.url.startswith(REALM) else BEARER

@@ -11,6 +11,7 @@ from idpbuilder.cli.report import TextReport, size_text
 from idpbuilder.cli.screen import Row, Screen
 from idpbuilder.cli.streams import one_line
 from idpbuilder.push.events import (
+    ConfigEnded,
     Event,
     LayerEnded,
     Note,
@@ -110,7 +111,7 @@ class BarsReport:
             # the bars of the others stay, but a result may be printed where they are
             clear = isinstance(event, PushResult)
         else:
-            clear = not isinstance(event, LayerEnded | Note | Warned)
+            clear = not isinstance(event, LayerEnded | ConfigEnded | Note | Warned)
         if clear:
             self._screen.draw(())
         self._lines.emit(event, push)

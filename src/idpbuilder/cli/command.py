@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idpbuilder.cli.failure import asks_for_json, tell_failure
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.streams import Stream
 from idpbuilder.errors import Interrupted, PushError, UsageError
+from idpbuilder.redact import Secrets
 
 if TYPE_CHECKING:
     from idpbuilder.push.events import Reporter

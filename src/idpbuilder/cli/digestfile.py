@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from idpbuilder.errors import LocalError, UsageError
 
+_HINT = "choose another path for `--digestfile`"
 _STREAMS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
 
@@ -25,7 +26,7 @@ class DigestFile:
             self._stream = os.path.abspath(path).startswith(_STREAMS)
         except (OSError, ValueError) as error:
             # there is no working directory any more
-            raise self._unwritable(error) from error
+            raise unwritable(path, error, _HINT) from error
         name = f".{os.path.basename(self._target)[:200]}.{os.urandom(4).hex()}"
         self._temporary = os.path.join(os.path.dirname(self._target), name)
 
@@ -41,7 +42,7 @@ class DigestFile:
                 os.close(self._create())
                 os.unlink(self._temporary)
         except (OSError, ValueError) as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self._path, error, _HINT) from error
 
     def write(self, lines: Sequence[str]) -> None:
         """Write `lines`. Raises LocalError."""
@@ -56,16 +57,9 @@ class DigestFile:
         except OSError as error:
             raise LocalError(
                 f"`{self._path}` cannot be written",
-                _reason(error),
+                reason(error),
                 "the push itself is over; the lines are the digests on stdout with `--quiet`",
             ) from error
-
-    def _unwritable(self, error: Exception) -> UsageError:
-        return UsageError(
-            f"`{self._path}` cannot be written",
-            _reason(error),
-            "choose another path for `--digestfile`",
-        )
 
     def _mode(self) -> int | None:
         try:
@@ -95,6 +89,12 @@ class DigestFile:
             raise
 
 
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error)
-    return reason[:1].lower() + reason[1:]
+def unwritable(path: str, error: Exception, hint: str) -> UsageError:
+    """The error for a file that a flag names and that cannot be written."""
+    return UsageError(f"`{path}` cannot be written", reason(error), hint)
+
+
+def reason(error: Exception) -> str:
+    """Why the system refused a file."""
+    text = getattr(error, "strerror", None) or str(error)
+    return text[:1].lower() + text[1:]

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from idpbuilder.cli.exits import exit_of
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.streams import Stream, one_line
-from idpbuilder.cli.values import BadValue, boolean
-from idpbuilder.errors import PushError
+from idpbuilder.cli.values import boolean
+from idpbuilder.errors import BadValue, PushError
+from idpbuilder.redact import Secrets
 
 DEBUG_VARIABLE = "IDPBUILDER_DEBUG"
 _DEBUG_HINT = (
@@ -36,9 +36,15 @@ def told(text: str, secrets: Secrets) -> str:
 
 
 def failure_text(error: PushError, secrets: Secrets) -> str:
-    """What failed and why, and after a blank line what to do."""
+    """What failed and why, and after a blank line what to do and where to read on."""
     text = f"Error: {told(error.message, secrets)}"
-    return f"{text}\n\nhint: {told(error.hint, secrets)}" if error.hint else text
+    if not error.hint:
+        return text
+    from idpbuilder.cli.sections import section
+
+    text += f"\n\nhint: {told(error.hint, secrets)}"
+    where = section(error)
+    return f"{text}\nsee: {where}" if where else text
 
 
 def failure_document(

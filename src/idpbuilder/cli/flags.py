@@ -11,7 +11,6 @@ from idpbuilder.cli.command import Flag
 from idpbuilder.cli.exits import OK
 from idpbuilder.cli.streams import Stream
 
-JOBS_LIMIT: Final = 256
 PROGRESS: Final = ("auto", "tty", "plain", "none")
 COMPRESSION: Final = ("gzip", "zstd", "none")
 OUTPUT: Final = ("text", "json")
@@ -187,7 +186,7 @@ def push_flags() -> list[click.Parameter]:
             ["--jobs"],
             group="Operation",
             metavar="N",
-            help=f"Concurrent transfers for each registry, from 1 to {JOBS_LIMIT}.",
+            help="Concurrent transfers for each registry, from 1 to 256.",
             default_text="chosen for you",
         ),
         Flag(
@@ -245,6 +244,13 @@ def push_flags() -> list[click.Parameter]:
             metavar="PATH",
             help="Write name@digest to this file, a line per destination; a dry run only checks "
             "that it can be written.",
+        ),
+        Flag(
+            ["--trace"],
+            group="Output",
+            metavar="PATH",
+            help="Write where the time went to this file: a page if its name ends in .html, trace "
+            "events for Perfetto if in .json.",
         ),
         *information(),
     ]

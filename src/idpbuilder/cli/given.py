@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from idpbuilder.cli.command import Flag
-from idpbuilder.cli.values import BadValue, Unrepeatable, boolean
+from idpbuilder.cli.values import boolean
 from idpbuilder.errors import UsageError
-from idpbuilder.image import InvalidValue
+from idpbuilder.push.asked import parsed
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -65,19 +65,3 @@ class Given:
         variable = self._flags[name].variable
         text = self._environ.get(variable) if variable else None
         return parsed(text, variable, boolean) if text else False
-
-
-def parsed(text: str, where: str, parse: Callable[[str], T], hint: str = "") -> T:
-    """`text` as `parse` reads it. Raises UsageError, which names `where` it stood."""
-    if not text:
-        raise UsageError(f"{where} is empty", hint="give it a value, or leave it out")
-    try:
-        return parse(text)
-    except Unrepeatable as error:
-        raise UsageError(f"{where} {error}", hint=error.hint) from error
-    except BadValue as error:
-        raise UsageError(
-            f"`{text}` cannot be used for {where}", str(error), error.hint or hint
-        ) from error
-    except InvalidValue as error:
-        raise UsageError(f"`{text}` cannot be used for {where}", str(error), hint) from error

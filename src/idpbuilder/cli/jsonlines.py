@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from idpbuilder.cli.failure import failure_document
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.streams import Stream
 from idpbuilder.push.events import Event, Progress, Reporter
 from idpbuilder.push.result import PushFailure, PushResult
+from idpbuilder.redact import Secrets
 
 
 class JsonReport:

@@ -8,10 +8,9 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from idpbuilder.cli.places import PLATFORM_HINT, TO_HINT, destination
-from idpbuilder.cli.values import BadValue
-from idpbuilder.errors import UsageError
+from idpbuilder.errors import BadValue, UsageError
 from idpbuilder.image import InvalidValue, Platform, Reference
+from idpbuilder.push.asked import PLATFORM_HINT, TO_HINT, destination
 from idpbuilder.push.options import Order
 
 LIMIT: Final = 16 * 1024 * 1024

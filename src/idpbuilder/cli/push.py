@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,13 +12,14 @@ import click
 from idpbuilder.cli.cache import cache
 from idpbuilder.cli.command import Flag, Group, PushCommand, Session
 from idpbuilder.cli.exits import OK, exit_of
-from idpbuilder.cli.flags import COMPRESSION, JOBS_LIMIT, OUTPUT, PROGRESS, information, push_flags
+from idpbuilder.cli.flags import COMPRESSION, OUTPUT, PROGRESS, information, push_flags
 from idpbuilder.cli.streams import Stream
 from idpbuilder.errors import UsageError
 
 if TYPE_CHECKING:
     from idpbuilder.cli.command import Run
     from idpbuilder.cli.given import Given
+    from idpbuilder.cli.trace import TraceFile
     from idpbuilder.cli.view import View
     from idpbuilder.packing.method import Method
     from idpbuilder.push.options import Order, PushOptions, Shard
@@ -56,6 +58,9 @@ def _carry_out(options: PushOptions, view: View, digestfile: str | None, session
     file = DigestFile(digestfile) if digestfile else None
     if file is not None:
         file.check()
+    traced = _traced(trace, session)
+    if traced is not None:
+        options = replace(options, trace=traced.trace)
     run = session.run or _real_run()
     raise_descriptor_limit()
     reporter, close = reporter_for(
@@ -64,7 +69,10 @@ def _carry_out(options: PushOptions, view: View, digestfile: str | None, session
     stop = Stop()
     try:
         with signals_reach(stop):
-            outcomes = run(options, reporter, stop)
+            try:
+                outcomes = run(options, reporter, stop)
+            finally:
+                left = _end(traced, session)
     finally:
         close()
     reached = [digest_reference(outcome) for outcome in outcomes if isinstance(outcome, PushResult)]
@@ -75,7 +83,31 @@ def _carry_out(options: PushOptions, view: View, digestfile: str | None, session
         except Exception as error:
             told = session.tell(error, on_stdout=False)
             return code or told
-    return code
+    return code or left
+
+
+def _trace_path(text: str) -> str:
+    from idpbuilder.cli.trace import trace_path
+
+    return trace_path(text)
+
+
+def _traced(path: str | None, session: Session) -> TraceFile | None:
+    if path is None:
+        return None
+    from idpbuilder.cli.trace import TraceFile
+
+    return TraceFile(path, session.secrets)
+
+
+def _end(trace: TraceFile | None, session: Session) -> int:
+    """Write the end of a trace; the exit code, where it could not be written."""
+    try:
+        if trace is not None:
+            trace.close()
+    except Exception as error:
+        return session.tell(error, on_stdout=False)
+    return OK
 
 
 def _real_run() -> Run:
@@ -115,19 +147,22 @@ def _view(given: Given) -> View:
 
 
 def _options(given: Given, values: dict[str, Any], session: Session) -> PushOptions:
-    from idpbuilder.cli.given import parsed
-    from idpbuilder.cli.places import (
+    from idpbuilder.cli.values import duration, rate, whole_number
+    from idpbuilder.image import Platform
+    from idpbuilder.push.asked import (
         PLATFORM_HINT,
         REGISTRY_HINT,
         TO_HINT,
         destination,
+        folder,
+        parsed,
         prefix,
+        user,
     )
-    from idpbuilder.cli.values import duration, rate, whole_number
-    from idpbuilder.image import Platform
     from idpbuilder.push.options import (
         DEFAULT_RETRIES,
         DEFAULT_TIMEOUT,
+        JOBS_LIMIT,
         RETRIES_LIMIT,
         PushOptions,
     )
@@ -147,9 +182,9 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
         "to": tuple(parsed(text, "`--to`", destination, TO_HINT) for text in values["to"]),
         "prefix": given.value("registry", prefix, None, REGISTRY_HINT),
         "platform": given.value("platform", Platform.parse, None, PLATFORM_HINT),
-        "username": given.value("username", _user, None),
+        "username": given.value("username", user, None),
         "authfile": given.value("authfile", str, None),
-        "cert_dir": given.value("cert_dir", _folder, None),
+        "cert_dir": given.value("cert_dir", folder, None),
         "insecure": given.switch("insecure"),
         "timeout": given.value("timeout", duration, DEFAULT_TIMEOUT),
         "retries": given.value(
@@ -187,8 +222,8 @@ def _listed(given: Given, images: Sequence[str], to: Sequence[str]) -> tuple[Ord
     orders: tuple[Order, ...] = ()
     if path is not None and len(uses) < 2:
         from idpbuilder.cli.listed import read_list
-        from idpbuilder.cli.places import PLATFORM_HINT
         from idpbuilder.image import Platform
+        from idpbuilder.push.asked import PLATFORM_HINT
 
         platform = given.value("platform", Platform.parse, None, PLATFORM_HINT)
         orders = read_list(path, _stdin_of("the list"), platform)
@@ -219,15 +254,6 @@ def _shard(given: Given, session: Session, *, images: bool) -> Shard | None:
     return given.value("shard", lambda text: shard(text, session.environ), None)
 
 
-def _user(text: str) -> str:
-    from idpbuilder.cli.values import Unrepeatable
-
-    if ":" in text:
-        # Basic would take what follows the colon for the password (RFC 7617)
-        raise Unrepeatable("holds a colon", "give the password with `--password-stdin`")
-    return text
-
-
 def _method(given: Given) -> Method:
     from idpbuilder.cli.values import one_of, whole_number
     from idpbuilder.image import InvalidValue
@@ -245,22 +271,6 @@ def _method(given: Given) -> Method:
         ) from error
 
 
-def _folder(text: str) -> str:
-    import os
-
-    from idpbuilder.cli.values import BadValue
-    from idpbuilder.transport.trust import TrustUnusable, check_folder
-
-    hint = "name the folder that holds `*.crt`, `*.cert` and `*.key`"
-    if not os.path.isdir(text):
-        raise BadValue("it is no directory", hint)
-    try:
-        check_folder(text)
-    except TrustUnusable as error:
-        raise BadValue(str(error), hint) from error
-    return text
-
-
 def _password(given: Given, session: Session) -> str | None:
     if given.has("password_stdin"):
         if given.is_set("password"):
@@ -272,7 +282,9 @@ def _password(given: Given, session: Session) -> str | None:
     else:
         password = given.secret("password")
     if password:
-        username = given.value("username", _user, "")
+        from idpbuilder.push.asked import user
+
+        username = given.value("username", user, "")
         for secret in (password, f"{username}:{password}"):
             session.secrets.add(secret)
     return password
@@ -312,7 +324,23 @@ push = PushCommand(
     options_metavar="[FLAGS]",
     add_help_option=False,
 )
-idpbuilder = Group(
+
+
+class _Commands(Group):
+    """The commands, of which `doctor` is loaded when it is asked for: a push needs none of it."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "doctor":
+            from idpbuilder.cli.doctor import doctor
+
+            return doctor
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted((*self.commands, "doctor"))
+
+
+idpbuilder = _Commands(
     "idpbuilder",
     params=information(),
     commands={"push": push, "cache": cache},

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from idpbuilder.cli.failure import failure_text, told
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.streams import Stream, one_line
 from idpbuilder.image import Reference
 from idpbuilder.push.events import (
     Chosen,
+    ConfigEnded,
     Event,
     LayerEnded,
     ManifestEnded,
@@ -23,6 +23,7 @@ from idpbuilder.push.events import (
     Warned,
 )
 from idpbuilder.push.result import BlobStatus, LayerResult, PushFailure, PushResult
+from idpbuilder.redact import Secrets
 
 _UNITS: Final = ("kB", "MB", "GB", "TB", "PB", "EB")
 _TICK: Final = "\N{CHECK MARK}"
@@ -96,7 +97,7 @@ class TextReport:
         elif isinstance(event, RunEnded):
             if self._shown.progress:
                 self._err.line(summary(event))
-        else:
+        elif not isinstance(event, ConfigEnded):
             if isinstance(event, ManifestEnded):
                 self._manifests[push] = event.status
             if self._shown.progress:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from idpbuilder.cli.values import BadValue
+from idpbuilder.errors import BadValue
 from idpbuilder.push.options import Shard
 
 LIMIT: Final = 10_000

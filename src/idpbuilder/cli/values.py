@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from idpbuilder.errors import BadValue
+
 _UNIT_SECONDS: Final = {
     "ns": 1e-9,
     "us": 1e-6,
@@ -34,20 +36,6 @@ _BOOLEANS: Final = {
     "0": False,
     "no": False,
 }
-
-
-class BadValue(ValueError):
-    """A value that cannot be used; `hint` says what can."""
-
-    def __init__(self, why: str, hint: str = "") -> None:
-        super().__init__(why)
-        self.hint = hint
-
-
-class Unrepeatable(BadValue):
-    """A value that may hold a secret: no message repeats it. The text goes on where the name of the
-    flag ends.
-    """
 
 
 def duration(text: str) -> float | None:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from idpbuilder.cli.bars import BarsReport
 from idpbuilder.cli.jsonlines import JsonReport
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.cli.report import Shown, TextReport
 from idpbuilder.cli.screen import Screen
 from idpbuilder.cli.streams import Stream
-from idpbuilder.push.events import Reporter
+from idpbuilder.push.events import Note, Reporter, Warned
+from idpbuilder.redact import Secrets
+
+_TELEMETRY: Final = (
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+)
+
+Close = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class View:
 
 def reporter_for(
     view: View, out: Stream, err: Stream, environ: Mapping[str, str], secrets: Secrets
-) -> tuple[Reporter, Callable[[], None]]:
+) -> tuple[Reporter, Close]:
     """The reporter, and what to call when the push is over.
 
     Bars need a terminal that can move its cursor. Where bars are wanted and there is none,
@@ -43,7 +52,7 @@ def reporter_for(
         digest_only=view.quiet and not as_json,
     )
     reporter: Reporter
-    close: Callable[[], None] = _nothing
+    close: Close = _nothing
     if lively and err.is_terminal and environ.get("TERM", "dumb") != "dumb":
         screen = Screen(err)
         text = TextReport(out, screen, shown, secrets)
@@ -52,7 +61,42 @@ def reporter_for(
         reporter, close = bars, bars.close
     else:
         reporter = TextReport(out, err, shown, secrets)
-    return (JsonReport(out, reporter, secrets) if as_json else reporter), close
+    if as_json:
+        reporter = JsonReport(out, reporter, secrets)
+    return _traced(reporter, close, environ, secrets)
+
+
+def _traced(
+    reporter: Reporter, close: Close, environ: Mapping[str, str], secrets: Secrets
+) -> tuple[Reporter, Close]:
+    """With OpenTelemetry's spans, where its variables ask for them and it is installed."""
+    if not any(environ.get(name) for name in _TELEMETRY):
+        return reporter, close
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return reporter, close
+    try:
+        from idpbuilder.cli.spans import SpansReport, exporters_of, silence
+
+        silence()
+        exporters = exporters_of(environ)
+        spans = SpansReport(reporter, exporters, environ, secrets) if exporters else None
+    except ImportError:
+        # the variables may be there for other programs
+        if reporter.wants_notes:
+            reporter.emit(Note("OpenTelemetry: its variables are set, the extra `otel` is missing"))
+        return reporter, close
+    except Exception as error:
+        text = f"OpenTelemetry: no spans are sent: {type(error).__name__}: {error}"
+        reporter.emit(Warned(text))
+        return reporter, close
+    if spans is None:
+        return reporter, close
+
+    def both() -> None:
+        spans.close()
+        close()
+
+    return spans, both
 
 
 def _nothing() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from idpbuilder.credentials.credential_helper import Helper, on_path
 from idpbuilder.credentials.docker_config import Candidate, DockerConfig, Form
@@ -146,14 +147,20 @@ class CredentialStores:
         with suppress(Unusable):
             if place and not self._opened(place).is_empty:
                 return ()
+        name = self._default_name
+        if name is None:
+            return ()
+        return (Helper(name, servers(registry), _DEFAULT_STORE, may_fail=True),)
+
+    @cached_property
+    def _default_name(self) -> str | None:
         name = "secretservice"
         if sys.platform == "darwin":
             name = "osxkeychain"
         elif on_path("pass", self._environ):
             name = "pass"
-        helper = Helper(name, servers(registry), _DEFAULT_STORE, may_fail=True)
         # nobody asked for it: what is not there is no matter
-        return (helper,) if on_path(helper.program, self._environ) else ()
+        return name if on_path(Helper(name, (), "").program, self._environ) else None
 
     def _check_authfile(self) -> None:
         path = self._given.authfile

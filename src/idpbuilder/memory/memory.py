@@ -81,6 +81,7 @@ class Memory:
         self._database: Database | None = None
         self._is_opened = False
         self._waiting: dict[tuple[Table, Row], Row] = {}
+        self._seen_waiting: dict[tuple[str, str], list[str]] = {}
         self._bytes_waiting = 0
         self._used: set[tuple[Table, Row]] = set()
         self._gone: set[tuple[Table, Row]] = set()
@@ -129,9 +130,7 @@ class Memory:
         It may be gone from them.
         """
         key = (registry, str(digest))
-        found = [
-            row[-1] for table, row in reversed(self._waiting) if table is SEEN and row[:-1] == key
-        ]
+        found: list[object] = [*reversed(self._seen_waiting.get(key, ()))]
         database = self._opened()
         if database is not None:
             found += database.latest(SEEN, key, MOST_SEEN)
@@ -139,8 +138,11 @@ class Memory:
 
     def remember_seen(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
         """Note that these blobs are in `repository` of `registry`."""
+        if self._is_closed:
+            return
         for digest in digests:
             self._note(SEEN, (registry, str(digest), repository), ())
+            self._seen_waiting.setdefault((registry, str(digest)), []).append(repository)
 
     def registry(self, registry: str) -> KnownRegistry | None:
         """What an earlier run learnt of a registry."""
@@ -182,6 +184,7 @@ class Memory:
         """Write what was noted; what cannot be written is forgotten, and False."""
         waiting, used, gone = self._waiting, self._used - self._gone, self._gone
         self._waiting, self._bytes_waiting, self._used, self._gone = {}, 0, set(), set()
+        self._seen_waiting.clear()
         if not waiting and not used and not gone:
             return self._database is not None
         database = self._opened()
@@ -228,7 +231,7 @@ class Memory:
         return values
 
     def _note(self, table: Table, key: Row, values: Row) -> None:
-        if self._is_opened and self._database is None:
+        if self._is_closed:
             return
         # what is noted again is the latest
         self._forget(table, key)
@@ -237,6 +240,11 @@ class Memory:
         self._bytes_waiting += _weight(values)
         if len(self._waiting) > _MOST_WAITING or self._bytes_waiting > _MOST_BYTES_WAITING:
             self.flush()
+
+    @property
+    def _is_closed(self) -> bool:
+        """Whether there is no file, or no more."""
+        return self._is_opened and self._database is None
 
     def _forget(self, table: Table, key: Row) -> None:
         self._bytes_waiting -= _weight(self._waiting.pop((table, key), ()))

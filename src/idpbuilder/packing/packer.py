@@ -14,6 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from idpbuilder.errors import LocalError
@@ -30,6 +31,13 @@ _MEMORY = 50 * 1024 * 1024
 """Bytes that all which is about may take: with the rest of the process, 96 MiB."""
 _PATIENCE = 5.0
 """Seconds that `close` waits: a block of the slowest zstd level takes two."""
+
+Stage = Callable[[str, PackJob], AbstractContextManager[None]]
+"""What surrounds a block's stages, `read`, `pack` and `write`, on the thread that does it."""
+
+
+def unwatched(_stage: str, _job: PackJob) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +59,8 @@ class Packer:
 
     Layers that are stored compressed stay as they are with `keep`. Spools lie in `folder`.
     `wake` is called, on a packing thread, after a blob grew and after a job ended; it must neither
-    block nor raise, and is not called once `close` has begun. All else is for one thread.
+    block nor raise, and is not called once `close` has begun. Each stage of a block goes on in
+    `stage`. All else is for one thread.
     """
 
     def __init__(
@@ -62,8 +71,10 @@ class Packer:
         keep: bool = True,
         threads: int | None = None,
         folder: str | None = None,
+        stage: Stage = unwatched,
     ) -> None:
         self.method = method
+        self._stage = stage
         self._wake = wake
         self._keep = keep
         self._folder = folder
@@ -212,13 +223,18 @@ class Packer:
     def _turn(self, line: _Line, buffer: memoryview) -> None:
         block = self._read(line, buffer)
         # no name for what comes of it: it would be held while others' blocks are put away
-        if not self._is_over(line) and self._hand_in(line, block, line.job.pack(block)):
+        if not self._is_over(line) and self._hand_in(line, block, self._pack(line, block)):
             self._commit(line)
+
+    def _pack(self, line: _Line, block: Block) -> Piece | None:
+        with self._stage("pack", line.job):
+            return line.job.pack(block)
 
     def _read(self, line: _Line, buffer: memoryview) -> Block:
         block = None
         try:
-            block = line.job.read(buffer)
+            with self._stage("read", line.job):
+                block = line.job.read(buffer)
             return block
         finally:
             with self._ready:
@@ -248,7 +264,8 @@ class Packer:
     def _commit(self, line: _Line) -> None:
         while (taken := self._next_piece(line)) is not None:
             piece, is_last = taken
-            line.job.commit(piece, is_last=is_last)
+            with self._stage("write", line.job):
+                line.job.commit(piece, is_last=is_last)
             if is_last:
                 self._end(line)
             else:

@@ -234,6 +234,8 @@ class Blobs:
             del self._open[upload]
         self.arrived(digest)
         status = _STATUS[upload.state]
+        if source and status is BlobStatus.PUSHED:
+            self._registry.known.mounts = False
         mounted_from = source or "" if status is BlobStatus.MOUNTED else ""
         return Arrival(digest, body.size or 0, status, mounted_from)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from idpbuilder.errors import Interrupted
 from idpbuilder.push.errand import Carrying, Errand, blobs_of
 from idpbuilder.push.events import Chosen, Progress, Reporter, RunStarted, Teller
 from idpbuilder.push.opened import Opened
-from idpbuilder.push.options import PushOptions
+from idpbuilder.push.options import Order, PushOptions
 from idpbuilder.push.patience import Patience
 from idpbuilder.push.prepare import Failed, Preparation, PutOff, put_it_off, too_many
 from idpbuilder.push.result import Outcome, PushFailure
@@ -105,10 +106,11 @@ class Course:
         few = len(self._orders) <= KEPT_OPEN
         order = self._orders[place]
         try:
-            if len(self._orders) == 1:
-                opened = self._preparation.open(order)
-            else:
-                opened = self._preparation.open(order, at_length=put_it_off)
+            with self._watched(order):
+                if len(self._orders) == 1:
+                    opened = self._preparation.open(order)
+                else:
+                    opened = self._preparation.open(order, at_length=put_it_off)
         except PutOff:
             self._schedule.add(Closed(place, self._numbers(1), known=False), None)
             return
@@ -123,6 +125,11 @@ class Course:
             closed = Closed(place, numbers, known=True)
             self._schedule.add(closed, dict(blobs_of(opened.errands)))
             opened.close()
+
+    def _watched(self, order: Order) -> AbstractContextManager[None]:
+        """An order is opened in here."""
+        trace = self._options.trace
+        return trace.opening(order.image) if trace else nullcontext()
 
     def _numbers(self, count: int) -> tuple[int, ...]:
         first = self.total + 1
@@ -167,8 +174,9 @@ class Course:
     def _push_closed(self, closed: Closed) -> Steps[None]:
         yield from self._patience.take_turn()
         try:
-            with self._patience.until(Deadline(None)):
-                opened = self._preparation.open(self._orders[closed.place], again=closed.known)
+            order = self._orders[closed.place]
+            with self._patience.until(Deadline(None)), self._watched(order):
+                opened = self._preparation.open(order, again=closed.known)
         except Failed as failed:
             self._end((closed.place, 0), closed.numbers[0], failed.failure)
             return

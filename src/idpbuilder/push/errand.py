@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from idpbuilder.errors import Interrupted, PushError, PushTimeout
 from idpbuilder.push.destination import Destination
@@ -16,7 +17,7 @@ from idpbuilder.push.plan import plan_image
 from idpbuilder.push.pushing import ImagePush
 from idpbuilder.push.registry import Registry
 from idpbuilder.push.result import Outcome, PushFailure, PushResult
-from idpbuilder.push.session import RegistrySession
+from idpbuilder.push.session import RegistrySession, unwatched
 from idpbuilder.push.tasks import Deadline, DeadlinePassed, Loop, Steps
 from idpbuilder.push.tools import Tools
 from idpbuilder.source import SourceImage
@@ -53,7 +54,9 @@ class Carrying:
         teller: Teller,
     ) -> None:
         self.errand = errand
-        self.session = RegistrySession(errand.registry, teller.note)
+        trace = options.trace
+        watch = partial(trace.waiting, teller.number) if trace else unwatched
+        self.session = RegistrySession(errand.registry, teller.note, watch)
         self.layers: list[Layers] = []
         """What was packed for it, which is the image's to keep."""
         self._options = options
@@ -122,7 +125,9 @@ class Carrying:
     def _brought(self, export: Callable[[], SourceImage]) -> Steps[SourceImage]:
         """The image with the layers that were not at hand."""
         yield from self._patience.take_turn()
-        with self._patience.until(self._deadline):
+        trace = self._options.trace
+        opening = trace.opening(self.errand.image.label) if trace else nullcontext()
+        with self._patience.until(self._deadline), opening:
             return export()
 
     def _timed_out(self) -> PushTimeout:

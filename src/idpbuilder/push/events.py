@@ -41,6 +41,13 @@ class LayerEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigEnded:
+    """A config is in the repository."""
+
+    config: LayerResult
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestEnded:
     """The root manifest is in the repository under its reference."""
 
@@ -105,6 +112,7 @@ Event = (
     Chosen
     | PushStarted
     | LayerEnded
+    | ConfigEnded
     | ManifestEnded
     | PushResult
     | PushFailure

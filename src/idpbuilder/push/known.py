@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from idpbuilder.image import Digest
@@ -11,12 +12,13 @@ from idpbuilder.image import Digest
 class Known:
     """Where blobs of this registry are, as far as this run has seen: digest to repositories.
 
-    `under_way` are those that someone is bringing into a repository. Whoever needs one of them
-    elsewhere waits, and then has it mounted.
+    `under_way` counts who is bringing which into a repository; `mounts` is False once the registry
+    did not mount what it has.
     """
 
     repositories: dict[Digest, list[str]] = field(default_factory=dict)
-    under_way: set[Digest] = field(default_factory=set)
+    under_way: Counter[Digest] = field(default_factory=Counter)
+    mounts: bool = True
 
     def add(self, digest: Digest, repository: str) -> None:
         """`repository` holds `digest`."""
@@ -39,3 +41,11 @@ class Known:
         return next(
             (place for place in self.repositories.get(digest, ()) if place != repository), None
         )
+
+    def can_be_had(self, digest: Digest) -> bool:
+        """Whether a repository of this registry holds `digest`, and lets others have it."""
+        return self.mounts and bool(self.repositories.get(digest))
+
+    def is_awaited(self, digest: Digest) -> bool:
+        """Whether someone is bringing `digest`, and nobody else can have it before."""
+        return bool(self.under_way[digest]) and not self.can_be_had(digest)

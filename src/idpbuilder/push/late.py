@@ -11,7 +11,7 @@ from idpbuilder.packing.method import Method
 if TYPE_CHECKING:
     from idpbuilder.packing.job import PackJob
     from idpbuilder.packing.layer import RawLayer
-    from idpbuilder.packing.packer import Packer
+    from idpbuilder.packing.packer import Packer, Stage
 
 
 class LatePacker:
@@ -19,8 +19,16 @@ class LatePacker:
     what was packed for as long as somebody uses it.
     """
 
-    def __init__(self, method: Method, *, wake: Callable[[], None], keep: bool = True) -> None:
+    def __init__(
+        self,
+        method: Method,
+        *,
+        wake: Callable[[], None],
+        keep: bool = True,
+        stage: Stage | None = None,
+    ) -> None:
         self.method = method
+        self._stage = stage
         self._wake = wake
         self._keep = keep
         self._packer: Packer | None = None
@@ -32,9 +40,11 @@ class LatePacker:
         Raises LocalError where this machine gives no thread.
         """
         if self._packer is None:
-            from idpbuilder.packing.packer import Packer
+            from idpbuilder.packing.packer import Packer, unwatched
 
-            self._packer = Packer(self.method, wake=self._wake, keep=self._keep)
+            self._packer = Packer(
+                self.method, wake=self._wake, keep=self._keep, stage=self._stage or unwatched
+            )
         return self._packer.pack(layer)
 
     def use(self, layer: RawLayer) -> PackJob:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from idpbuilder.image import Platform, Reference
 from idpbuilder.packing.method import Method
 from idpbuilder.push.destination import Prefix
 from idpbuilder.registry.credentials import Confide, confide_in_nobody
 
+if TYPE_CHECKING:
+    from idpbuilder.push.trace import Trace
+
 DEFAULT_TIMEOUT = 300.0
 DEFAULT_RETRIES = 10
 RETRIES_LIMIT = 20
+JOBS_LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class PushOptions:
     gone on with; `all_tags` asks for every tag of the named repositories. `username` and `password`
     come from flags and variables, each None where neither names it. `listed` are the images of a
     list; with `keep_going` one that fails does not stop the others. Of all images a `shard` is
-    pushed, None for all. `confide` is told whatever else turns out to be secret.
+    pushed, None for all. `confide` is told whatever else turns out to be secret, `trace` where the
+    time goes.
     """
 
     images: tuple[str, ...] = ()
@@ -70,6 +76,7 @@ class PushOptions:
     keep_going: bool = False
     shard: Shard | None = None
     confide: Confide = field(default=confide_in_nobody, repr=False, compare=False)
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
     @property
     def orders(self) -> tuple[Order, ...]:

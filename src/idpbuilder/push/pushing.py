@@ -11,7 +11,14 @@ from idpbuilder.image import Descriptor, Digest, Reference
 from idpbuilder.memory import Packed
 from idpbuilder.push.blobs import Arrival, Blobs
 from idpbuilder.push.destination import Destination
-from idpbuilder.push.events import LayerEnded, ManifestEnded, PushStarted, Standing, Teller
+from idpbuilder.push.events import (
+    ConfigEnded,
+    LayerEnded,
+    ManifestEnded,
+    PushStarted,
+    Standing,
+    Teller,
+)
 from idpbuilder.push.layers import Layers
 from idpbuilder.push.local import LocalBlob
 from idpbuilder.push.manifests import Manifests
@@ -257,11 +264,13 @@ class ImagePush:
             self._tickets[layer] = ticket
 
     def _end_layer(self, layer: int | None, arrival: Arrival, seconds: float) -> None:
-        if layer is None or layer in self._ended:
-            return
         result = LayerResult(
             arrival.digest, arrival.size, arrival.status, seconds, arrival.mounted_from
         )
+        if layer is None:
+            self._teller.emit(ConfigEnded(result))
+        if layer is None or layer in self._ended:
+            return
         self._ended[layer] = result
         self._tickets.pop(layer, None)
         origin = f" from {arrival.mounted_from}" if arrival.mounted_from else ""
@@ -321,23 +330,23 @@ class ImagePush:
                 continue
             waiting.remove(blob)
             size = self._to_send(blob)
-            known.under_way.add(blob.digest)
+            known.under_way[blob.digest] += 1
             pace.begin(size)
             try:
                 yield from work(blob)
             finally:
                 pace.end(size)
-                known.under_way.discard(blob.digest)
+                known.under_way[blob.digest] -= 1
 
     def _next(self, waiting: list[PlannedBlob]) -> PlannedBlob | None:
-        """The first blob that nobody else is bringing, if it may be begun now."""
-        under_way = self._registry.known.under_way
-        blob = next((one for one in waiting if one.digest not in under_way), None)
+        """The first blob that nobody else has to bring first, if it may be begun now."""
+        known = self._registry.known
+        blob = next((one for one in waiting if not known.is_awaited(one.digest)), None)
         return blob if blob and self._registry.pace.lets_begin(self._to_send(blob)) else None
 
     def _to_send(self, blob: PlannedBlob) -> int:
         """Bytes of a blob that have to be sent, for all that is known."""
-        return 0 if self._registry.known.repositories.get(blob.digest) else blob.size
+        return 0 if self._registry.known.can_be_had(blob.digest) else blob.size
 
     def _result(self, *, dry_run: bool) -> PushResult:
         tally = self._session.tally

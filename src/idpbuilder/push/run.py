@@ -32,15 +32,25 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
     way then has no outcome. What can be known to be wrong is found before anything is sent.
     """
     began = time.monotonic()
-    settings = EngineSettings(connections=options.jobs, limit_rate=options.limit_rate)
+    trace = options.trace
+    settings = EngineSettings(
+        connections=options.jobs, limit_rate=options.limit_rate, timed=trace is not None
+    )
     with ExitStack() as sources, ExitStack() as stack:
-        engine = CurlEngine(settings)
+        engine: Engine = CurlEngine(settings)
+        if trace is not None:
+            engine, reporter = trace.engine(engine), trace.reporter(reporter)
         stack.callback(engine.close)
         kept = open_memory(os.environ)
         stack.callback(kept.close)
         memory = kept if options.memory else Forgetful()
         journal = kept if options.resume else None
-        packer = LatePacker(options.method, wake=engine.wake, keep=not options.all_layers)
+        packer = LatePacker(
+            options.method,
+            wake=engine.wake,
+            keep=not options.all_layers,
+            stage=trace.packing if trace else None,
+        )
         tools = Tools(engine, memory, journal, packer, {})
         stack.callback(stop.wakes, None)
         stop.wakes(engine.wake)

@@ -2,7 +2,7 @@
 
 There are two lanes. A few large images at a time fill the line, since bytes are what they wait for;
 small ones go by the dozen beside them, since those wait for answers. What most of an image's bytes
-are shared with is brought first, once, and the image after it.
+are shared with is brought first, once: the image itself comes after all that waits for nobody.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class Entry(Generic[T]):
-    """Something to do; `after` is what has to be done first."""
+    """Something to do; `after` brings what it would only wait for."""
 
     what: T
     heavy: bool
     after: Entry[T] | None
+    begun: bool = False
     done: bool = False
 
 
@@ -70,6 +71,7 @@ class Schedule(Generic[T]):
         """What may begin now; it holds its place until `ended`."""
         found = self._first()
         if found is not None:
+            found.begun = True
             self._lanes[found.heavy].remove(found)
             self._running[found.heavy] += 1
         return found
@@ -95,4 +97,7 @@ class Schedule(Generic[T]):
                 for entry in self._lanes[heavy]:
                     if entry.after is None or entry.after.done:
                         return entry
-        return None
+        if self._running[False] >= LIGHT_AT_ONCE:
+            return None
+        # what it shares with nobody can go already
+        return next((one for one in self._lanes[False] if one.after and one.after.begun), None)

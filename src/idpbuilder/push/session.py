@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -32,6 +33,9 @@ from idpbuilder.wire import (
 )
 
 T = TypeVar("T")
+Watch = Callable[[str, str], AbstractContextManager[None]]
+"""What surrounds a wait: what it is called, and why it is."""
+
 _UNASKED = "the token service {} could not be asked"
 
 
@@ -44,14 +48,24 @@ class Tally:
     retries: int = 0
 
 
-class RegistrySession:
-    """Sends what one image's machines want to send to `registry`, and tells `note`."""
+def unwatched(_name: str, _why: str) -> AbstractContextManager[None]:
+    """Nobody wants to see what is waited for."""
+    return nullcontext()
 
-    def __init__(self, registry: Registry, note: Callable[[str], None]) -> None:
+
+class RegistrySession:
+    """Sends what one image's machines want to send to `registry`, and tells `note`; what it waits
+    for by its own choice goes on in `watch`.
+    """
+
+    def __init__(
+        self, registry: Registry, note: Callable[[str], None], watch: Watch = unwatched
+    ) -> None:
         self.registry = registry
         self.tally = Tally()
         self.last_trouble = ""
         self._note = note
+        self._watch = watch
 
     def drive(
         self,
@@ -94,9 +108,21 @@ class RegistrySession:
         """Close an upload session that nobody needs any more; whether that works is no matter."""
         registry = self.registry
         ours = registry.endpoint.is_origin_of(url)
-        header = registry.auth.header((Scope.push(repository),)) if ours else None
+        header = (yield from self._may_delete(repository)) if ours else None
         request = Request("DELETE", url, trust=registry.options.trust)
         yield from self._send(registry.ready(request, header))
+
+    def _may_delete(self, repository: str) -> Steps[str | None]:
+        """What signs a DELETE: CNCF Distribution wants a right of its own for it."""
+        auth, push = self.registry.auth, Scope.push(repository)
+        scopes = (push, Scope.delete(repository))
+        rights = auth.wanted(scopes)
+        if rights is not None:
+            try:
+                yield from self._fetch(scopes, rights)
+            except PushError:
+                return auth.header((push,))
+        return auth.header(scopes)
 
     def close(self) -> None:
         """The image is done: if it was to find out how the registry is to be asked, another is."""
@@ -144,7 +170,8 @@ class RegistrySession:
             registry.pace.hush(registry.clock() + quiet)
         self.tally.retries += 1
         self._note(f"retry {made + 1} of {policy.retries} in {delay:.1f} s: {found.error.message}")
-        yield Sleep(delay)
+        with self._watch("back-off", found.error.message):
+            yield Sleep(delay)
 
     def _exchange(
         self, call: Call, started: Callable[[int], None] | None = None
@@ -208,7 +235,8 @@ class RegistrySession:
         """Send a request when the registry, for all that is known, can take it."""
         pace, clock = self.registry.pace, self.registry.clock
         while (wait := pace.quiet(clock())) or not pace.lets_send:
-            yield Sleep(wait) if wait else Until(lambda: pace.lets_send)
+            with self._watch("quiet" if wait else "pace", ""):
+                yield Sleep(wait) if wait else Until(lambda: pace.lets_send)
         # one that is dropped tells nothing of the registry
         ticket, well = pace.sent(), True
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit
 
 from idpbuilder.image import Digest, InvalidValue
@@ -103,6 +104,7 @@ def with_digest(location: str, digest: Digest) -> str:
     return f"{location}{separator}digest={quote(str(digest), safe='')}"
 
 
+@lru_cache(maxsize=256)
 def origin(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port of `url`; the scheme's own port where none is written.
 

@@ -22,6 +22,11 @@ class Scope:
         """What a mount needs of the repository it takes a blob from."""
         return cls(f"repository:{repository}:pull")
 
+    @classmethod
+    def delete(cls, repository: str) -> Scope:
+        """What closing an upload session may need."""
+        return cls(f"repository:{repository}:delete")
+
     @property
     def rights(self) -> frozenset[tuple[str, str]]:
         """The pairs of resource and action that it means, whatever their order."""

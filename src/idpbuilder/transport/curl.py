@@ -18,6 +18,7 @@ from idpbuilder.transport.options import LARGE_BUFFER, Options, RequestUnusable
 from idpbuilder.transport.proxy import ProxyUnusable, speaks_tls
 from idpbuilder.transport.rate import Turnstile
 from idpbuilder.transport.settings import EngineSettings
+from idpbuilder.transport.timing import Connections
 from idpbuilder.transport.transfer import Desk, Transfer
 from idpbuilder.transport.trust import TrustUnusable
 from idpbuilder.transport.watchdog import Allowances, Watchdog
@@ -77,7 +78,9 @@ class CurlEngine:
         turnstile = Turnstile[Transfer](settings.limit_rate, now) if settings.limit_rate else None
         self._settings = settings
         self._clock = clock
-        self._desk = Desk(memoryview(bytearray(LARGE_BUFFER)), clock, allowances, turnstile)
+        connections = Connections() if settings.timed else None
+        buffer = memoryview(bytearray(LARGE_BUFFER))
+        self._desk = Desk(buffer, clock, allowances, turnstile, connections)
         self._watchdog = Watchdog(allowances, now)
         self._options = Options(settings)
         self._lanes = Lanes[Transfer](settings.connections)
@@ -243,6 +246,7 @@ class CurlEngine:
         while (chosen := self._lanes.next()) is not None:
             transfer, share = chosen
             transfer.shared = share
+            transfer.leave_line()
             self._start(transfer)
 
     def _start(self, transfer: Transfer) -> None:

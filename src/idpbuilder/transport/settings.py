@@ -18,6 +18,7 @@ class EngineSettings:
     `answer_seconds`: for the first byte of an answer once the request is out, and one second more
     for each `commit_rate` bytes of its body, which the registry has yet to digest and store.
     `limit_rate`: body bytes per second over all requests together; None without limit.
+    `timed`: whether completions say where their time went.
     """
 
     connections: int | None = None
@@ -26,4 +27,5 @@ class EngineSettings:
     answer_seconds: float = 60.0
     commit_rate: int = 4_000_000
     limit_rate: int | None = None
+    timed: bool = False
     user_agent: str = f"idpbuilder-push/{__version__}"

@@ -15,6 +15,7 @@ from idpbuilder.transport.answer import Answer
 from idpbuilder.transport.failures import Fault, answer_of_proxy, failure_of
 from idpbuilder.transport.proxy import speaks_tls
 from idpbuilder.transport.rate import Turnstile
+from idpbuilder.transport.timing import Connections, Stopwatch
 from idpbuilder.transport.watchdog import Allowances, Phase, Watch
 from idpbuilder.wire import (
     BodyReader,
@@ -34,12 +35,14 @@ class Desk:
 
     Bodies are read into one `buffer`: libcurl copies what a callback returns before the next one
     runs. What a callback raises would be printed by pycurl and lost: it is kept in `raised`.
+    `connections` are there where somebody wants to know where the time goes.
     """
 
     buffer: memoryview
     clock: Callable[[], float]
     allowances: Allowances
     turnstile: Turnstile[Transfer] | None
+    connections: Connections | None = None
     raised: list[BaseException] = field(default_factory=list)
 
 
@@ -58,6 +61,7 @@ class Transfer:
         "_peer",
         "_reader",
         "_started",
+        "_stopwatch",
         "_taken",
         "easy",
         "origin",
@@ -91,9 +95,17 @@ class Transfer:
         self._body_ended = False
         self._started = desk.clock()
         self._taken = 0
+        self._stopwatch = (
+            Stopwatch(self.origin, desk.connections, desk.clock) if desk.connections else None
+        )
         self.starved = False
         patient = replace(desk.allowances, answer=inf) if request.patient else desk.allowances
         self.watch = Watch(patient, self._started)
+
+    def leave_line(self) -> None:
+        """It is this one's turn."""
+        if self._stopwatch:
+            self._stopwatch.begins()
 
     def begin(self, easy: pycurl.Curl) -> None:
         """Open the body, and be called by `easy`. Raises OSError."""
@@ -102,6 +114,8 @@ class Transfer:
         if self.request.body:
             self._reader = self.request.body.open()
         self.easy = easy
+        if self._stopwatch:
+            self._stopwatch.is_set_up()
         easy.setopt(pycurl.PREREQFUNCTION, self._on_connected)
         easy.setopt(pycurl.READFUNCTION, self._on_read)
         easy.setopt(pycurl.HEADERFUNCTION, self._on_header)
@@ -185,11 +199,16 @@ class Transfer:
         self, response: Response | None, failure: TransportFailure | None
     ) -> Completion:
         seconds = self._desk.clock() - self._started
-        return Completion(self.ticket, response, failure, self.sent, self.body_complete, seconds)
+        timing = self._stopwatch.timing(self.easy) if self._stopwatch else None
+        return Completion(
+            self.ticket, response, failure, self.sent, self.body_complete, seconds, timing
+        )
 
     # -- called by libcurl: nothing may be raised here
 
-    def _on_connected(self, peer: str, *_others: object) -> int:
+    def _on_connected(self, peer: str, _ours: str, _port: int, our_port: int) -> int:
+        if self._stopwatch:
+            self._stopwatch.sends(our_port, has_body=self.size != 0)
         if not self.proxy and self.request.unix_socket is None:
             # a name is known by its address only now; nothing has been asked yet
             self._peer = peer
@@ -234,6 +253,8 @@ class Transfer:
                 raise EOFError(f"{self.size - self.sent} bytes short")
             self._body_ended = True
         self.sent += got
+        if self._stopwatch and self.body_complete:
+            self._stopwatch.has_sent()
         if self._answer.begun:
             self.watch.enter(Phase.RECEIVING, now)
         else:
@@ -250,6 +271,8 @@ class Transfer:
         try:
             taken = self._answer.add_line(line)
             now = self._desk.clock()
+            if self._stopwatch and self._answer.begun:
+                self._stopwatch.is_answered()
             if self._answer.begun and not self.request.patient:
                 self._receive(now)
             else:

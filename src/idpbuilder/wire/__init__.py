@@ -7,7 +7,7 @@ an `Engine` (`transport/`) moves the bytes and judges nothing.
 
 from idpbuilder.wire.body import Body, BodyReader, BytesBody, PartBody, Region, RegionBody, Sink
 from idpbuilder.wire.engine import Completion, Engine, FailureKind, TransportFailure
-from idpbuilder.wire.message import Headers, Request, Response, Trust
+from idpbuilder.wire.message import Headers, Request, Response, Timing, Trust
 
 __all__ = [
     "Body",
@@ -23,6 +23,7 @@ __all__ = [
     "Request",
     "Response",
     "Sink",
+    "Timing",
     "TransportFailure",
     "Trust",
 ]

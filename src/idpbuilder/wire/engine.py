@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from idpbuilder.wire.message import Request, Response
+from idpbuilder.wire.message import Request, Response, Timing
 
 
 class FailureKind(Enum):
@@ -44,7 +44,7 @@ class Completion:
 
     `sent` counts the body's bytes that were handed to the network; `body_complete` says that
     these were all of them. A response may come without: a registry can answer early, and a
-    success without the whole body is none.
+    success without the whole body is none. `timing` is there where an engine was asked for it.
     """
 
     ticket: int
@@ -53,6 +53,7 @@ class Completion:
     sent: int
     body_complete: bool
     seconds: float
+    timing: Timing | None = None
 
 
 class Engine(Protocol):

@@ -92,3 +92,31 @@ class Response:
     body: bytes
     url: str
     peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the time of a request to `host` (scheme, host and port) went.
+
+    The moments are seconds on the engine's clock, each None where it did not come to that. `begun`
+    ends the wait in the engine's line, `set_up` what is read before a connection is wanted;
+    `looked_up`, `connected` and `secured` are there where one was made for this request and none
+    `reused`; `sending` begins with the head, `handed_over` is when the body's last byte was given
+    away, and `answered` when the first of the answer came. `connection` is a number from 1,
+    `version` HTTP's, as `1.1`, "" where nothing came.
+    """
+
+    host: str
+    connection: int | None
+    reused: bool
+    version: str
+    queued: float
+    begun: float | None
+    set_up: float | None
+    looked_up: float | None
+    connected: float | None
+    secured: float | None
+    sending: float | None
+    handed_over: float | None
+    answered: float | None
+    ended: float
