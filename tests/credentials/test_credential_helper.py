@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from idpbuilder.cli.redact import Secrets
 from idpbuilder.credentials import Credentials, program
 from idpbuilder.errors import CredentialHelperFailed, Interrupted
+from idpbuilder.redact import Secrets
 from tests.credentials.stored import HOST, Machine, basic
 
 NOT_FOUND = "print('credentials not found in native keychain'); sys.exit(1)"
