@@ -52,7 +52,7 @@ fuzz: venv
 soak: venv
 	$(BIN)/python -m tests.soak
 
-# beside the peers, in under two minutes; ROWS="small-far start-up" for some rows alone
+# beside the peers, in about three minutes; ROWS="small-far start-up" for some rows alone
 bench: venv
 	$(BIN)/python -m bench $(if $(LONG),--long) $(ROWS)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from idpbuilder.library.images import Image, push_images, raise_first_failure
     from idpbuilder.push.events import (
         Chosen,
+        ConfigEnded,
         Event,
         LayerEnded,
         ManifestEnded,
@@ -43,6 +44,7 @@ else:
 __all__ = [
     "BlobStatus",
     "Chosen",
+    "ConfigEnded",
     "Event",
     "Image",
     "LayerEnded",

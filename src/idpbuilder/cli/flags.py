@@ -74,6 +74,13 @@ def push_flags() -> list[click.Parameter]:
             "share: for N machines with the same list. ci: as CI_NODE_INDEX and CI_NODE_TOTAL say.",
         ),
         Flag(
+            ["--dask"],
+            group="Destination",
+            metavar="ADDRESS",
+            help="Have the workers of the Dask cluster whose scheduler is at ADDRESS push the "
+            "images, each a part of them. They sign in on their own, and read the same paths.",
+        ),
+        Flag(
             ["--to"],
             group="Destination",
             multiple=True,

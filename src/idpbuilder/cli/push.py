@@ -42,11 +42,18 @@ def _push(**values: object) -> int:
     flags = {flag.name: flag for flag in push.params if isinstance(flag, Flag) and flag.name}
     given = Given(flags, values, session.environ)
     view = _view(given)
+    trace = given.value("trace", _trace_path, None)
+    if given.is_set("dask"):
+        from idpbuilder.cli.dask import run_of_dask
+
+        session.run = session.run or run_of_dask(given)
     options = _options(given, values, session)
-    return _carry_out(options, view, given.value("digestfile", str, None), session)
+    return _carry_out(options, view, given.value("digestfile", str, None), trace, session)
 
 
-def _carry_out(options: PushOptions, view: View, digestfile: str | None, session: Session) -> int:
+def _carry_out(
+    options: PushOptions, view: View, digestfile: str | None, trace: str | None, session: Session
+) -> int:
     from idpbuilder.cli.digestfile import DigestFile
     from idpbuilder.cli.limits import raise_descriptor_limit
     from idpbuilder.cli.report import digest_reference

@@ -4,6 +4,7 @@ complete -c idpbuilder-push -f
 complete -c idpbuilder-push -l registry -s r -x -d 'Push below PREFIX, [http://|https://]host[:port][/namespace...]'
 complete -c idpbuilder-push -l from-file -r -F -d 'Push the images of a list too, a line each: IMAGE [DESTINATION...] [platform=OS/ARCH], or a JSON object'
 complete -c idpbuilder-push -l shard -x -d 'Push part I, from 1, of N parts of the images, balanced by size and by what they share: for N machines with the same list'
+complete -c idpbuilder-push -l dask -x -d 'Have the workers of the Dask cluster whose scheduler is at ADDRESS push the images, each a part of them'
 complete -c idpbuilder-push -l to -x -d 'Push exactly there'
 complete -c idpbuilder-push -l username -x -d 'User name for the registry'
 complete -c idpbuilder-push -l password -x -d 'Password or token'
@@ -29,6 +30,7 @@ complete -c idpbuilder-push -l verbose -s v -d 'Log each request, retry and choi
 complete -c idpbuilder-push -l progress -x -a 'auto tty plain none' -d 'auto: live bars if stderr is a terminal, nothing elsewhere'
 complete -c idpbuilder-push -l output -x -a 'text json' -d 'Form of the result on stdout'
 complete -c idpbuilder-push -l digestfile -r -F -d 'Write name@digest to this file, a line per destination'
+complete -c idpbuilder-push -l trace -r -F -d 'Write where the time went to this file: a page if its name ends in .html, trace events for Perfetto if in .json'
 complete -c idpbuilder-push -l help -s h -d 'Show this text'
 complete -c idpbuilder-push -l version -d 'Show the version'
 complete -c idpbuilder-push -F
