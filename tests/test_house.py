@@ -28,7 +28,12 @@ ROWS = (
     ("errors",),
 )
 ROW = {room: number for number, row in enumerate(ROWS) for room in row}
-ONLY_IN = {"pycurl": "transport", "click": "cli", "sqlite3": "memory"}
+ONLY_IN = {
+    "pycurl": "transport",
+    "click": "cli",
+    "sqlite3": "memory",
+    "distributed": "cluster",
+}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 LINES = 450
 

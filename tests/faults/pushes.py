@@ -29,7 +29,7 @@ FINAL = frozenset({"401 instead", "413 instead", "answer's bytes twice"})
 """What need not be got over even where it happens once: a refusal, and an answer that is another
 one.
 """
-_ERROR = re.compile(r"Error: [^\n]+\n\nhint: [^\n]+\n")
+_ERROR = re.compile(r"Error: [^\n]+\n\nhint: [^\n]+\nsee: [^\n]+\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,9 @@ class ScriptedEngine:
     def sent(self, ticket: int) -> int:
         return 0
 
+    def is_moving(self, ticket: int) -> bool:
+        return True
+
     def cancel(self, ticket: int) -> None:
         self.cancelled.append(ticket)
         self.moving.discard(ticket)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from idpbuilder.push.pace import ENOUGH, FEW, MANY, Pace
+from idpbuilder.push.pace import ENOUGH, FEW, MANY, STUCK, Pace
 
 
 def begun(pace: Pace, size: int, most: int = 1_000) -> int:
@@ -84,3 +84,13 @@ def test_a_hush_holds_until_its_end_and_a_shorter_one_does_not_end_it() -> None:
     pace.hush(20.0)
     assert pace.quiet(25.0) == 5.0
     assert pace.quiet(30.0) == 0.0
+
+
+def test_where_all_that_are_under_way_hang_one_more_goes_out_from_time_to_time() -> None:
+    pace = Pace()
+    pace.answered(sent(pace, 2)[0], well=False, now=5.0)
+    assert not pace.lets_send
+    assert not pace.lets_one_more(5.0 + STUCK / 2)
+    assert pace.lets_one_more(5.0 + STUCK)
+    pace.sent(5.0 + STUCK)
+    assert not pace.lets_one_more(5.0 + STUCK)

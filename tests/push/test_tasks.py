@@ -251,3 +251,13 @@ def test_a_task_that_cannot_yield_lets_the_others_go_on() -> None:
 
     loop.run(main())
     assert told == ["other 0", "other 1", "busy", "other 2"]
+
+
+def test_who_waits_for_what_does_not_come_true_goes_on_when_his_time_is_over() -> None:
+    engine = ScriptedEngine(lambda request: None)
+
+    def main() -> Steps[None]:
+        yield Until(lambda: False, 3.0)
+
+    a_loop(engine).run(main())
+    assert engine.now == 3.0

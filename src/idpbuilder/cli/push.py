@@ -14,7 +14,7 @@ from idpbuilder.cli.command import Flag, Group, PushCommand, Session
 from idpbuilder.cli.exits import OK, exit_of
 from idpbuilder.cli.flags import COMPRESSION, OUTPUT, PROGRESS, information, push_flags
 from idpbuilder.cli.streams import Stream
-from idpbuilder.errors import UsageError
+from idpbuilder.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from idpbuilder.cli.command import Run
@@ -126,10 +126,10 @@ def _real_run() -> Run:
 def _first_failure(outcomes: Sequence[PushResult | PushFailure]) -> int:
     from idpbuilder.push.result import PushFailure
 
-    codes = [
-        exit_of(outcome.error).code for outcome in outcomes if isinstance(outcome, PushFailure)
-    ]
-    return codes[0] if codes else OK
+    errors = [outcome.error for outcome in outcomes if isinstance(outcome, PushFailure)]
+    # whoever stopped the run is told so, whatever had failed before
+    errors.sort(key=lambda error: not isinstance(error, Interrupted))
+    return exit_of(errors[0]).code if errors else OK
 
 
 def _view(given: Given) -> View:

@@ -66,6 +66,10 @@ class Witness:
         """As the engine's."""
         return self._engine.sent(ticket)
 
+    def is_moving(self, ticket: int) -> bool:
+        """As the engine's."""
+        return self._engine.is_moving(ticket)
+
     def cancel(self, ticket: int) -> None:
         """As the engine's."""
         self._moving.pop(ticket, None)

@@ -97,7 +97,10 @@ class Packer:
         Raises LocalError where this machine gives no thread.
         """
         line = self._lines.get(self._key(layer)) or self._begun_early(layer)
-        return line.job if line is not None else self._begin(layer)
+        if line is None or (line.job.error is not None and line.job.layer != layer):
+            # what another file should have held says nothing of this one
+            return self._begin(layer)
+        return line.job
 
     def close(self) -> None:
         """Stop all work, end the threads and remove the spools. May be called twice.

@@ -76,6 +76,7 @@ class Course:
         self._schedule: Schedule[Part | Closed] = Schedule()
         self._opened: set[Opened] = set()
         self._carrying: dict[int, Carrying] = {}
+        self._tidying: dict[int, Carrying] = {}
         self._ended_by: Exception | None = None
         self._bytes_ended = 0
         self._began = loop.clock()
@@ -96,6 +97,8 @@ class Course:
             words = f"{len(self._orders)} of {whole} images"
             self._reporter.emit(Chosen(f"Shard {shard.number}/{shard.count}: {words}"))
         for place in range(len(self._orders)):
+            # a layout is looked at in one go, and there may be thousands
+            self._patience.check()
             self._look_at(place)
         self._schedule.is_complete()
         self.began_several = self.total > 1
@@ -139,6 +142,8 @@ class Course:
     def _parts(self, place: int, numbers: tuple[int, ...], opened: Opened) -> list[Part]:
         # an order whose image was unpacked only now may come to more than was known
         numbers += self._numbers(max(len(opened.errands) - len(numbers), 0))
+        # or to less, where the file was replaced
+        self.total -= len(numbers) - len(opened.errands)
         self._opened.add(opened)
         return [
             Part((place, part), number, errand, opened)
@@ -178,6 +183,8 @@ class Course:
             with self._patience.until(Deadline(None)), self._watched(order):
                 opened = self._preparation.open(order, again=closed.known)
         except Failed as failed:
+            # one failure stands for all that were to come of it
+            self.total -= len(closed.numbers) - 1
             self._end((closed.place, 0), closed.numbers[0], failed.failure)
             return
         parts = self._parts(closed.place, closed.numbers, opened)
@@ -193,13 +200,16 @@ class Course:
             Teller(self._reporter, part.number),
         )
         outcome = yield from carrying.steps()
-        # what is stopped on the way stays here, to be cleaned up after
-        del self._carrying[part.number]
+        # what is stopped on the way stays in one of them, to be cleaned up after
+        self._tidying[part.number] = self._carrying.pop(part.number)
         self._bytes_ended += carrying.session.tally.bytes_sent
         part.opened.is_done(part.errand, carrying.layers)
         if part.opened.is_over:
             self._loop.spawn(self._close(part.opened), shared=True)
+        # it is over, whatever stops the tidying up
         self._end(part.place, part.number, outcome)
+        yield from carrying.tidy_up()
+        del self._tidying[part.number]
 
     def _close(self, opened: Opened) -> Steps[None]:
         # another image may be sent what was packed from this one
@@ -220,7 +230,8 @@ class Course:
 
     def clean_up(self, loop: Loop) -> Steps[None]:
         """Close the upload sessions of what was stopped."""
-        yield from join([loop.spawn(one.clean_up(loop)) for one in self._carrying.values()])
+        left = (*self._carrying.values(), *self._tidying.values())
+        yield from join([loop.spawn(one.clean_up(loop)) for one in left])
 
     def interrupted(self, error: Interrupted) -> PushFailure:
         """What is told of a run that somebody stopped; the push, where there was only one."""

@@ -81,7 +81,6 @@ class Carrying:
             outcome = result
         finally:
             self.session.close()
-        yield from self._tidy_up()
         return outcome
 
     def clean_up(self, loop: Loop) -> Steps[None]:
@@ -113,14 +112,17 @@ class Carrying:
             try:
                 return (yield from self._loop.scoped(steps, self._deadline))
             except LayersElsewhere:
-                yield from self._tidy_up()
+                yield from self.tidy_up()
                 assert image.export is not None
                 image = yield from self._brought(image.export)
 
-    def _tidy_up(self) -> Steps[None]:
+    def tidy_up(self) -> Steps[None]:
+        """Close the upload sessions that nobody will go on with, where that is quick."""
         # what it comes to is no matter any more
         with suppress(PushError, DeadlinePassed):
-            yield from self._loop.scoped(self.clean_up(self._loop), Deadline(CLEAN_UP_SECONDS))
+            yield from self._loop.scoped(
+                self.clean_up(self._loop), Deadline(CLEAN_UP_SECONDS, alone=True)
+            )
 
     def _brought(self, export: Callable[[], SourceImage]) -> Steps[SourceImage]:
         """The image with the layers that were not at hand."""

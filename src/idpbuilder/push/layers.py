@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,13 @@ class Layers:
         """Whether the layer that the image's own manifests call `digest` is packed on the way."""
         return digest in self._packable
 
+    def identity(self, digest: Digest) -> Hashable:
+        """What a blob is brought as: layers that come to the same bytes have the same."""
+        layer = self._packable.get(digest)
+        if layer is None or layer.diff_id is None:
+            return digest
+        return (layer.diff_id, self._names[digest])
+
     @property
     def all_packed(self) -> bool:
         """Whether it is known what every layer is packed into."""
@@ -112,6 +119,17 @@ class Layers:
             job = self._jobs[digest] = self._packer.use(layer)
         return job
 
+    def packs_its_own(self, digest: Digest) -> bool:
+        """Whether the layer is packed from this image's own bytes now, after another image's, which
+        should have been the same, turned out to be broken. Raises what `job` does.
+        """
+        job, layer = self._jobs.get(digest), self._raw.get(digest)
+        if job is None or layer is None or job.error is None or job.layer.region == layer.region:
+            return False
+        self._packer.leave(self._jobs.pop(digest))
+        self.job(digest)
+        return True
+
     def learn(self, digest: Digest, packed: Packed) -> None:
         """The layer is known to be packed into this.
 
@@ -134,6 +152,9 @@ class Layers:
             if digest not in self._packed:
                 job = self.job(digest)
                 yield Until(lambda job=job: job.done)  # type: ignore[misc]
+                if self.packs_its_own(digest):
+                    job = self.job(digest)
+                    yield Until(lambda job=job: job.done)  # type: ignore[misc]
                 self.learn(digest, job.result())
 
     def documents(self) -> tuple[Document, ...]:

@@ -20,6 +20,9 @@ ENOUGH: Final = 32 * 1024 * 1024
 SMALL: Final = ENOUGH // MANY
 """Bytes of the largest blob that is small."""
 
+STUCK: Final = 2.0
+"""Seconds without an answer after which those that are under way hold back nobody."""
+
 UNBOUNDED: Final = 1_000
 """Requests at once, as long as there is no trouble: the engine has limits of its own."""
 
@@ -39,6 +42,7 @@ class Pace:
         self._limit: float = UNBOUNDED
         self._cuts = 0
         self._quiet_until = 0.0
+        self._moved = 0.0
 
     # -- blobs
 
@@ -77,13 +81,19 @@ class Pace:
         """Seconds until any request may go out at all."""
         return max(self._quiet_until - now, 0.0)
 
-    def sent(self) -> int:
+    def lets_one_more(self, now: float) -> bool:
+        """Whether one may go out though there is no room: all that are under way seem to hang."""
+        return now - self._moved >= STUCK
+
+    def sent(self, now: float = 0.0) -> int:
         """A request went out; what to hand to `answered` when it ends."""
+        self._moved = now
         self._requests += 1
         return self._cuts
 
-    def answered(self, ticket: int, *, well: bool) -> None:
+    def answered(self, ticket: int, *, well: bool, now: float = 0.0) -> None:
         """The request that `ticket` is of has ended; `well`: in no trouble that may pass."""
+        self._moved = now
         if well:
             self._limit = min(self._limit + 1, UNBOUNDED)
         elif ticket == self._cuts:

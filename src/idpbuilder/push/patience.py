@@ -30,6 +30,16 @@ class Patience:
         if self._end is not None and self._loop.clock() >= self._end:
             raise DeadlinePassed
 
+    def idle(self, seconds: float) -> bool:
+        """While nothing comes: let the others go on until something happens to them, for at most
+        `seconds`; False where there are none, and nothing was waited for. Raises as `check`.
+        """
+        self.check()
+        if not self._loop.runs:
+            return False
+        self._loop.go_on(seconds)
+        return True
+
     def check_alone(self) -> None:
         """For what is so short that the others can wait. Raises Interrupted or DeadlinePassed."""
         self._stop.check()
@@ -75,6 +85,10 @@ class PatientEngine:
     def sent(self, ticket: int) -> int:
         """As the engine's."""
         return self._engine.sent(ticket)
+
+    def is_moving(self, ticket: int) -> bool:
+        """As the engine's."""
+        return self._engine.is_moving(ticket)
 
     def cancel(self, ticket: int) -> None:
         """As the engine's."""

@@ -172,6 +172,7 @@ class Preparation:
             memory.table_of_contents if self._options.memory else None,
             lambda key: memory.remember_table_of_contents(key, b""),
             at_length,
+            self._patience.idle,
         )
 
     def _arriving(

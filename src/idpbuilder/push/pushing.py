@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from idpbuilder.errors import BlobsMissing, ContentRefused, ImageInvalid
+from idpbuilder.errors import BlobsMissing, ContentRefused, ImageInvalid, SourceError
 from idpbuilder.image import Descriptor, Digest, Reference
 from idpbuilder.memory import Packed
 from idpbuilder.push.blobs import Arrival, Blobs
+from idpbuilder.push.claims import Claims
 from idpbuilder.push.destination import Destination
 from idpbuilder.push.events import (
     ConfigEnded,
@@ -25,7 +26,7 @@ from idpbuilder.push.manifests import Manifests
 from idpbuilder.push.plan import PlannedBlob, plan_image
 from idpbuilder.push.result import BlobStatus, LayerResult, PushResult
 from idpbuilder.push.session import RegistrySession
-from idpbuilder.push.tasks import Loop, Sleep, Steps, Until, in_parallel, join
+from idpbuilder.push.tasks import Loop, Sleep, Steps, Task, Until, in_parallel, join
 from idpbuilder.registry.habits import Habits, Probe
 from idpbuilder.registry.lookup import read_manifest
 from idpbuilder.source import Document, SourceImage
@@ -224,7 +225,12 @@ class ImagePush:
         if packed is not None:
             arrival = yield from self._blobs.bring_known(packed, job, habits, started)
         else:
-            arrival = yield from self._blobs.bring_packed(job(), habits, started)
+            try:
+                arrival = yield from self._blobs.bring_packed(job(), habits, started)
+            except SourceError:
+                if not self._layers.packs_its_own(blob.digest):
+                    raise
+                arrival = yield from self._blobs.bring_packed(job(), habits, started)
         self._layers.learn(blob.digest, Packed(arrival.digest, arrival.size))
         return arrival
 
@@ -315,34 +321,55 @@ class ImagePush:
         """Do `work` for all blobs in order, as many at once as the registry's pace allows; one that
         another image is bringing into the registry comes later. Raises the first error.
         """
-        waiting = list(blobs)
-        workers = min(self._registry.pace.most, len(waiting))
-        yield from join([self._loop.spawn(self._bring(waiting, work)) for _ in range(workers)])
+        waiting, begun = list(blobs), list[Task[None]]()
+        claims = Claims(self._registry, self._repository)
+        try:
+            while waiting and not claims.failed:
+                # one looks out for all: of thousands that did each would look at every turn
+                blob = self._take(waiting, claims)
+                if blob is not None:
+                    begun.append(self._loop.spawn(self._bring(blob, waiting, work, claims)))
+                else:
+                    yield Until(
+                        lambda: not waiting or claims.failed or self._next(waiting) is not None
+                    )
+            yield from join(begun)
+        finally:
+            claims.give_back_all()
 
     def _bring(
-        self, waiting: list[PlannedBlob], work: Callable[[PlannedBlob], Steps[None]]
+        self,
+        blob: PlannedBlob | None,
+        waiting: list[PlannedBlob],
+        work: Callable[[PlannedBlob], Steps[None]],
+        claims: Claims,
     ) -> Steps[None]:
-        pace, known = self._registry.pace, self._registry.known
-        while waiting:
-            blob = self._next(waiting)
-            if blob is None:
-                yield Until(lambda: not waiting or self._next(waiting) is not None)
-                continue
-            waiting.remove(blob)
-            size = self._to_send(blob)
-            known.under_way[blob.digest] += 1
-            pace.begin(size)
+        while blob is not None:
             try:
                 yield from work(blob)
+            except Exception:
+                claims.failed = True
+                raise
             finally:
-                pace.end(size)
-                known.under_way[blob.digest] -= 1
+                claims.give_back(blob)
+            blob = None if claims.failed else self._take(waiting, claims)
+
+    def _take(self, waiting: list[PlannedBlob], claims: Claims) -> PlannedBlob | None:
+        """The next blob, which is this image's to bring now."""
+        blob = self._next(waiting)
+        if blob is not None:
+            waiting.remove(blob)
+            claims.take(blob, self._layers.identity(blob.digest), self._to_send(blob))
+        return blob
 
     def _next(self, waiting: list[PlannedBlob]) -> PlannedBlob | None:
         """The first blob that nobody else has to bring first, if it may be begun now."""
-        known = self._registry.known
-        blob = next((one for one in waiting if not known.is_awaited(one.digest)), None)
+        blob = next((one for one in waiting if not self._is_awaited(one)), None)
         return blob if blob and self._registry.pace.lets_begin(self._to_send(blob)) else None
+
+    def _is_awaited(self, blob: PlannedBlob) -> bool:
+        identity, digest = self._layers.identity(blob.digest), self._final(blob)[0]
+        return self._registry.known.is_awaited(identity, digest, self._repository)
 
     def _to_send(self, blob: PlannedBlob) -> int:
         """Bytes of a blob that have to be sent, for all that is known."""

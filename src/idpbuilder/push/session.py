@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from idpbuilder.errors import NetworkError, PushError
+from idpbuilder.push.pace import STUCK
 from idpbuilder.push.registry import Registry
 from idpbuilder.push.tasks import Sleep, Steps, Until, join, send
 from idpbuilder.registry.call import Call, Machine
@@ -88,7 +89,8 @@ class RegistrySession:
                 continue
             if recheck:
                 yield from recheck(found)
-            yield from self._back_off(found, retries.get(step, 0))
+            ours = self.registry.endpoint.is_origin_of(self.registry.rebased(call.request).url)
+            yield from self._back_off(found, retries.get(step, 0), of_registry=ours)
             retries[step] = retries.get(step, 0) + 1
 
     def inquire(self, inquiry: Generator[Call, Response, T]) -> Steps[T]:
@@ -153,12 +155,13 @@ class RegistrySession:
             yield from self._back_off(found, made)
             made += 1
 
-    def _back_off(self, found: Setback, made: int) -> Steps[None]:
+    def _back_off(self, found: Setback, made: int, *, of_registry: bool = True) -> Steps[None]:
         self.last_trouble = found.error.message
         registry = self.registry
         policy = registry.options.policy
         delay = policy.delay(made, found.retry_after)
-        if isinstance(found.error, NetworkError) and (delay is None or registry.given_up):
+        unreachable = of_registry and isinstance(found.error, NetworkError)
+        if unreachable and (delay is None or registry.given_up):
             # whoever asks next asks once: it may be there again
             registry.given_up = found.error
             raise found.error
@@ -180,9 +183,11 @@ class RegistrySession:
         registry = self.registry
         renewed = False
         while True:
-            yield from self._let_the_first_ask()
+            ours = registry.endpoint.is_origin_of(registry.rebased(call.request).url)
+            if ours:
+                # what another host answers tells nothing of the registry, and frees nobody
+                yield from self._let_the_first_ask()
             request = registry.rebased(call.request)
-            ours = registry.endpoint.is_origin_of(request.url)
             try:
                 header = (yield from self._authorization(call.scopes)) if ours else None
             except PushError as error:
@@ -234,16 +239,16 @@ class RegistrySession:
     def _paced(self, request: Request, started: Callable[[int], None] | None) -> Steps[Completion]:
         """Send a request when the registry, for all that is known, can take it."""
         pace, clock = self.registry.pace, self.registry.clock
-        while (wait := pace.quiet(clock())) or not pace.lets_send:
+        while (wait := pace.quiet(clock())) or not (pace.lets_send or pace.lets_one_more(clock())):
             with self._watch("quiet" if wait else "pace", ""):
-                yield Sleep(wait) if wait else Until(lambda: pace.lets_send)
+                yield Sleep(wait) if wait else Until(lambda: pace.lets_send, STUCK)
         # one that is dropped tells nothing of the registry
-        ticket, well = pace.sent(), True
+        ticket, well = pace.sent(clock()), True
         try:
             completion = yield from self._send(request, started)
             well = completion.response is not None and not is_retriable(completion.response)
         finally:
-            pace.answered(ticket, well=well)
+            pace.answered(ticket, well=well, now=clock())
         return completion
 
     def _send(

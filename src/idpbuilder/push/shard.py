@@ -10,7 +10,7 @@ import os
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
-from idpbuilder.errors import Interrupted
+from idpbuilder.errors import ImageNotFound, Interrupted
 from idpbuilder.push.errand import blobs_of
 from idpbuilder.push.options import Order, Shard
 from idpbuilder.push.prepare import Failed, Preparation, PutOff, put_it_off
@@ -25,7 +25,7 @@ Blobs = Mapping[Hashable, int]
 def share(orders: Sequence[Order], shard: Shard, preparation: Preparation) -> tuple[Order, ...]:
     """The orders that are `shard`'s. What is wrong with one is found out by whose it is.
 
-    Raises Failed where somebody stopped it.
+    Raises Failed where an image is not there at all, and where somebody stopped it.
     """
     blobs = [_blobs(order, preparation) for order in orders]
     return tuple(orders[place] for place in split(blobs, shard.count)[shard.number - 1])
@@ -57,9 +57,12 @@ def _blobs(order: Order, preparation: Preparation) -> Blobs:
     """What an order brings, as every machine sees it."""
     try:
         opened = preparation.open(order, at_length=put_it_off, again=True)
-    except (PutOff, Failed) as error:
-        if isinstance(error, Failed) and isinstance(error.failure.error, Interrupted):
+    except Failed as failed:
+        # a machine that lacks one would come to other parts than those that have it
+        if isinstance(failed.failure.error, Interrupted | ImageNotFound):
             raise
+        return {order: _size(order)}
+    except PutOff:
         return {order: _size(order)}
     try:
         if any(errand.image.export is not None for errand in opened.errands):

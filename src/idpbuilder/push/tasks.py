@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Generic, TypeVar
 
 from idpbuilder.wire import Completion, Engine, Request
@@ -54,13 +55,20 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Resume when `happened` says so; whoever makes it true calls the engine's `wake`."""
+    """Resume when `happened` says so, or after `seconds`; whoever makes it true calls the engine's
+    `wake`.
+    """
 
     happened: Callable[[], bool]
+    seconds: float | None = None
 
 
 Effect = Send | Sleep | Join | Until
 Steps = Generator[Effect, Any, T]
+
+
+class Abandoned(Exception):
+    """The run is over, and nobody waits for this any more."""
 
 
 class DeadlinePassed(Exception):
@@ -72,12 +80,13 @@ class Deadline:
     """How many `seconds` work may take, None for ever. It counts from the first request on.
 
     Where several count at once, the time that passes is shared out among them: together they may
-    take as long as one after the other.
+    take as long as one after the other. `alone`: all of the time counts for this one.
     """
 
     seconds: float | None
     spent: float = 0.0
     counts: bool = False
+    alone: bool = False
 
     @property
     def left(self) -> float | None:
@@ -130,11 +139,12 @@ class Loop:
         self._interval: float | None = None
         self._next_tick = 0.0
         self._counted = 0.0
+        self._busy: list[Deadline] = []
         self._scopes: list[_Scope] = []
         self._running: Task[Any] | None = None
         self._ready: deque[tuple[Task[Any], object, BaseException | None]] = deque()
         self._sleeping: list[tuple[float, int, Task[Any]]] = []
-        self._hoping: list[tuple[Callable[[], bool], Task[Any]]] = []
+        self._hoping: list[tuple[Callable[[], bool], float, Task[Any]]] = []
         self._moving: dict[int, Task[Any]] = {}
         self._foreign: list[Completion] = []
         self._numbers = itertools.count()
@@ -201,7 +211,7 @@ class Loop:
 
     def go_on(self, seconds: float | None) -> None:
         """From within a task that cannot yield: let the others go on, for at most `seconds` (None:
-        until anything happens). Raises what `check` does.
+        until anything happens). Raises what `check` does, and Abandoned.
         """
         self._check()
         here, self._running = self._running, None
@@ -212,14 +222,16 @@ class Loop:
             self._resume_ready()
         finally:
             self._running = here
+        main = self._scopes[0].main
+        if main is not None and main.done:
+            raise Abandoned
 
     def check_time(self) -> None:
         """From within a task that cannot yield: raise DeadlinePassed where its time is over."""
         if self._running is None or not self._running.scope.deadline.counts:
             return
-        counting = sum(scope.deadline.counts for scope in self._scopes)
         deadline = self._running.scope.deadline
-        passed = (self.clock() - self._counted) / counting
+        passed = (self.clock() - self._counted) / self._sharing
         if deadline.left is not None and deadline.left <= passed:
             raise DeadlinePassed
 
@@ -246,14 +258,30 @@ class Loop:
         """Share out the time that has passed, and end what has no more."""
         now = self.clock()
         counting = [scope for scope in self._scopes if scope.deadline.counts]
-        share = (now - self._counted) / len(counting) if counting else 0.0
-        self._counted = now
+        passed, self._counted = now - self._counted, now
+        for deadline in self._busy:
+            deadline.spent += passed if deadline.alone else passed / self._sharing
         for scope in counting:
-            scope.deadline.spent += share
             main = scope.main
             if scope.deadline.is_over and main is not None and not main.done:
                 self._drop(scope)
                 self._end(main, None, DeadlinePassed())
+
+    @property
+    def _sharing(self) -> int:
+        """Among how many the time that passes is shared out."""
+        return max(sum(not one.alone for one in self._busy), 1)
+
+    def _look_who_is_busy(self) -> None:
+        """Time counts for whose requests are out or are to be tried again: who waits for what
+        another is bringing, or for room, has not had its turn.
+        """
+        engine = self.engine
+        moving = {t.scope for ticket, t in self._moving.items() if engine.is_moving(ticket)}
+        moving |= {task.scope for *_, task in self._sleeping if not task.done}
+        counting = [scope for scope in self._scopes if scope.deadline.counts]
+        busy = [scope.deadline for scope in counting if scope in moving]
+        self._busy = busy or [scope.deadline for scope in counting]
 
     def _begin_to_count(self, task: Task[Any]) -> None:
         deadline = task.scope.deadline
@@ -267,12 +295,15 @@ class Loop:
             return 0.0
         now = self.clock()
         due = [] if most is None else [most]
-        counting = [scope.deadline for scope in self._scopes if scope.deadline.counts]
-        due += [one.left * len(counting) for one in counting if one.left is not None]
+        sharing = self._sharing
+        due += [
+            one.left * (1 if one.alone else sharing) for one in self._busy if one.left is not None
+        ]
         if self._interval is not None:
             due.append(self._next_tick - now)
         if self._sleeping:
             due.append(self._sleeping[0][0] - now)
+        due += [end - now for _, end, _ in self._hoping if end < inf]
         return max(min(due), 0.0) if due else None
 
     # -- one turn
@@ -283,6 +314,7 @@ class Loop:
             self._tick()
             self._next_tick = now + self._interval
         self._resume_hoping()
+        self._look_who_is_busy()
         for completion in self.engine.poll(self._patience(most)):
             task = self._moving.pop(completion.ticket, None)
             if task is not None:
@@ -296,13 +328,14 @@ class Loop:
 
     def _resume_hoping(self) -> None:
         hoping, self._hoping = self._hoping, []
-        for happened, task in hoping:
+        now = self.clock()
+        for happened, end, task in hoping:
             if task.done:
                 continue
-            if happened():
+            if happened() or end <= now:
                 self._ready.append((task, None, None))
             else:
-                self._hoping.append((happened, task))
+                self._hoping.append((happened, end, task))
 
     def _resume_ready(self) -> None:
         while self._ready:
@@ -332,7 +365,8 @@ class Loop:
             end = self.clock() + effect.seconds
             heapq.heappush(self._sleeping, (end, next(self._numbers), task))
         elif isinstance(effect, Until):
-            self._hoping.append((effect.happened, task))
+            end = inf if effect.seconds is None else self.clock() + effect.seconds
+            self._hoping.append((effect.happened, end, task))
         else:
             if any(other.scope is self._scopes[0] for other in effect.tasks):
                 # what the whole run shares asks on behalf of whoever waits for it

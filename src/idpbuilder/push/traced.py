@@ -60,6 +60,10 @@ class TracedEngine:
         """As the engine's."""
         return self._engine.sent(ticket)
 
+    def is_moving(self, ticket: int) -> bool:
+        """As the engine's."""
+        return self._engine.is_moving(ticket)
+
     def cancel(self, ticket: int) -> None:
         """As the engine's."""
         self._drop(ticket)

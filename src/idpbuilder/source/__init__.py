@@ -18,7 +18,7 @@ from idpbuilder.errors import ImageNotFound
 from idpbuilder.image import Platform
 from idpbuilder.source.called import in_repository
 from idpbuilder.source.model import Document, SourceImage
-from idpbuilder.source.surroundings import Surroundings
+from idpbuilder.source.surroundings import Surroundings, nobody_else
 
 if TYPE_CHECKING:
     from idpbuilder.source.engines import Access
@@ -144,7 +144,8 @@ class _Opening:
         if self.surroundings:
             self.surroundings.at_length()
         arrived = self.surroundings.early(()) if self.surroundings else None
-        archive = self.stack.enter_context(open_standard_input(self.check, arrived))
+        idle = self.surroundings.idle if self.surroundings else nobody_else
+        archive = self.stack.enter_context(open_standard_input(self.check, arrived, idle))
         return read_archive_images(archive, self.text, "", self.platform, self.check)
 
 

@@ -16,18 +16,23 @@ from idpbuilder.source.archive import Archive, read_archive
 from idpbuilder.source.arriving import Arrived
 from idpbuilder.source.files import STANDARD_INPUT, unreadable
 from idpbuilder.source.spool import MAGIC_LENGTH, compression_of, spool
+from idpbuilder.source.surroundings import nobody_else
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _BUFFER = 1024 * 1024
+_TURN = 0.02
+"""Seconds for which others go on before input is looked at again."""
 _WAIT = 250
 """Milliseconds for which nothing but input is waited for."""
 
 
 @contextmanager
 def open_standard_input(
-    check: Callable[[], None], arrived: Arrived | None = None
+    check: Callable[[], None],
+    arrived: Arrived | None = None,
+    idle: Callable[[float], bool] = nobody_else,
 ) -> Iterator[Archive]:
     """The members of the archive on standard input, plain or compressed, while the context lasts.
 
@@ -47,7 +52,7 @@ def open_standard_input(
                 magic = os.pread(fd, MAGIC_LENGTH, 0)
                 stream = stack.enter_context(open(fd, "rb", closefd=False))
             else:
-                pipe = _Pipe(fd, check)
+                pipe = _Pipe(fd, check, idle)
                 magic = pipe.first(MAGIC_LENGTH)
                 stream = io.BufferedReader(pipe, _BUFFER)
         except OSError as error:
@@ -86,8 +91,9 @@ def _is_whole_file(fd: int) -> bool:
 class _Pipe(io.RawIOBase):
     """What comes out of a pipe; while nothing comes, `check` may end the waiting."""
 
-    def __init__(self, fd: int, check: Callable[[], None]) -> None:
+    def __init__(self, fd: int, check: Callable[[], None], idle: Callable[[float], bool]) -> None:
         self._fd = fd
+        self._idle = idle
         self._check = check
         self._ahead = b""
         self._poll = select.poll()
@@ -112,7 +118,8 @@ class _Pipe(io.RawIOBase):
             return count
         while True:
             self._check()
-            if self._poll.poll(_WAIT):
+            # others have requests under way: they are waited for, and input is looked at between
+            if self._poll.poll(0) or self._poll.poll(0 if self._idle(_TURN) else _WAIT):
                 try:
                     return os.readv(self._fd, [buffer])
                 except BlockingIOError:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from idpbuilder.source.arriving import Arrived
 
 
+def nobody_else(_seconds: float) -> bool:
+    """There is nobody to let go on meanwhile."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """`engine` moves the requests; what it gives out of `poll` is what was submitted here.
@@ -24,6 +29,8 @@ class Surroundings:
     own name says so. `table` gives what is remembered of an archive or of an engine's image, None
     where nothing is to be remembered at all; `forget` is told of what turned out to be wrong.
     `at_length` is called before what takes long and much room, an export or a copy; it may raise.
+    `idle` is called while nothing comes: it lets others go on for at most so many seconds, and
+    tells whether there are any; it may raise.
     """
 
     engine: Engine
@@ -36,3 +43,4 @@ class Surroundings:
     table: Callable[[str], bytes | None] | None = None
     forget: Callable[[str], None] = lambda key: None
     at_length: Callable[[], None] = lambda: None
+    idle: Callable[[float], bool] = nobody_else

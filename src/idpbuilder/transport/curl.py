@@ -129,6 +129,11 @@ class CurlEngine:
         transfer = self._transfers.get(ticket)
         return transfer.sent if transfer else 0
 
+    def is_moving(self, ticket: int) -> bool:
+        """Whether a request has gone out, and waits for none of the others."""
+        transfer = self._transfers.get(ticket)
+        return transfer is not None and transfer.easy is not None
+
     def cancel(self, ticket: int) -> None:
         """Drop a request; it will not complete."""
         self._ended = [completion for completion in self._ended if completion.ticket != ticket]

@@ -71,6 +71,9 @@ class Engine(Protocol):
     def sent(self, ticket: int) -> int:
         """Body bytes handed over so far by a request under way; 0 for one that is not."""
 
+    def is_moving(self, ticket: int) -> bool:
+        """Whether a request has gone out, and waits for none of the others."""
+
     def cancel(self, ticket: int) -> None:
         """Drop a request; it will not complete."""
 
