@@ -197,9 +197,9 @@ def test_a_small_push_opens_few_modules_and_few_other_files(
     small: Push, idle: tuple[Call, ...]
 ) -> None:
     ours, theirs = split(modules(small.calls) - modules(idle))
-    # 117 and 72 with Python 3.11, one more or less with others; a module that is worth its
+    # 128 and 72 with Python 3.11, one more or less with others; a module that is worth its
     # milliseconds may have its place
-    assert 50 <= len(ours) <= 130, sorted(ours)
+    assert 50 <= len(ours) <= 135, sorted(ours)
     assert len(theirs) <= 78, sorted(theirs)
     # 143, and a few that depend on what the machine is set up with
     assert other_files(small.calls) - other_files(idle) <= 165

@@ -252,9 +252,11 @@ def _uses_of_stdin(
 
 
 def _shard(given: Given, session: Session, *, images: bool) -> Shard | None:
+    if not given.is_set("shard"):
+        return None
     from idpbuilder.cli.shards import shard
 
-    if given.is_set("shard") and not images:
+    if not images:
         raise UsageError(
             "`--shard` needs images to share out", hint="name them, or a list with `--from-file`"
         )

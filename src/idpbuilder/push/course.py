@@ -15,7 +15,6 @@ from idpbuilder.push.patience import Patience
 from idpbuilder.push.prepare import Failed, Preparation, PutOff, put_it_off, too_many
 from idpbuilder.push.result import Outcome, PushFailure
 from idpbuilder.push.schedule import Schedule
-from idpbuilder.push.shard import share
 from idpbuilder.push.tasks import Deadline, Loop, Steps, Until, in_parallel, join
 from idpbuilder.push.tools import Tools
 
@@ -92,6 +91,8 @@ class Course:
             raise Failed.of(self._orders[0], too_many(len(self._orders)))
         shard = self._options.shard
         if shard is not None:
+            from idpbuilder.push.shard import share
+
             whole = len(self._orders)
             self._orders = share(self._orders, shard, self._preparation)
             words = f"{len(self._orders)} of {whole} images"
