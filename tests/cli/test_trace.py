@@ -346,3 +346,25 @@ def test_a_push_that_is_not_traced_loads_nothing_of_it(spawn: Spawn) -> None:
     code += "print([name for name in sys.modules if 'trace' in name and 'idpbuilder' in name])"
     done = spawn("timeit", "-n1", "-r1", code)
     assert done.stdout.splitlines()[0] == "[]"
+
+
+@pytest.mark.parametrize("name", ["index.json", "page.html"])
+def test_a_file_that_is_no_trace_is_left_alone_and_a_trace_is_replaced(
+    call: Call, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text('{"schemaVersion": 2}')
+    refused = call("image", "--trace", str(path))
+    assert refused.exit_code == 1
+    assert "it is there, and no trace" in refused.stderr
+    assert path.read_text() == '{"schemaVersion": 2}'
+    path.unlink()
+    for _ in range(2):
+        assert call("image", "--trace", str(path)).exit_code == 0
+
+
+def test_the_digest_file_is_not_written_over_the_trace(call: Call, tmp_path: Path) -> None:
+    path = str(tmp_path / "both.json")
+    answer = call("image", "--trace", path, "--digestfile", path)
+    assert answer.exit_code == 1
+    assert "name the same file" in answer.stderr

@@ -132,9 +132,11 @@ def workers(*versions: object) -> SimpleNamespace:
 
 
 def test_workers_must_run_what_runs_here() -> None:
-    assert count_workers(workers(__version__, __version__), "tcp://s:1") == 2
+    assert count_workers(workers(__version__, __version__), "tcp://s:1", lambda: None) == 2
     with pytest.raises(UsageError) as caught:
-        count_workers(workers(__version__, "0.0.9", None, "0.0.9", OSError()), "tcp://s:1")
+        count_workers(
+            workers(__version__, "0.0.9", None, "0.0.9", OSError()), "tcp://s:1", lambda: None
+        )
     assert (
         caught.value.why == "of 5 there are 2 with 0.0.9, 1 with none, 1 with no answer (OSError)"
     )

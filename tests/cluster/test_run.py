@@ -91,7 +91,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretend:
         client = FakeClient(work)
 
         @contextmanager
-        def connected(_address: str) -> Iterator[FakeClient]:
+        def connected(*_anything: object) -> Iterator[FakeClient]:
             yield client
 
         monkeypatch.setattr(running, "connected", connected)

@@ -150,3 +150,9 @@ def test_sizes_are_told_in_si_units(size: float, text: str) -> None:
 )
 def test_times_are_told_in_units_that_fit(seconds: float, text: str) -> None:
     assert time_text(seconds) == text
+
+
+def test_a_password_whose_host_was_forgotten_is_not_shown() -> None:
+    found = list(proxies({"HTTPS_PROXY": "http://bob:hunter2"}))
+    assert "hunter2" not in repr(found)
+    assert "bob" not in repr(found)

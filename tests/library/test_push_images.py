@@ -157,12 +157,11 @@ def test_what_on_event_raises_ends_the_push_and_comes_out(
         if isinstance(event, PushStarted):
             raise LookupError("enough")
 
-    before = threading.active_count()
     with pytest.raises(LookupError, match="enough"):
         push_images(
             Image(image(tmp_path, "one"), to=named(registry, "a")), on_event=break_off, timeout=None
         )
-    assert threading.active_count() == before
+    assert "idpbuilder-push" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_ctrl_c_ends_the_push_cleanly_and_comes_out(
@@ -364,3 +363,11 @@ def test_a_script_is_type_checked_strictly(check: Check) -> None:
 )
 def test_a_slip_is_found_by_the_type_checker(check: Check, text: str, complaint: str) -> None:
     assert f"[{complaint}]" in check(text)
+
+
+def test_a_push_that_cannot_be_loaded_is_an_error_and_no_wait(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "idpbuilder.push.run", None)
+    with pytest.raises(ImportError):
+        push_images(tmp_path, registry="registry.example.com/team")

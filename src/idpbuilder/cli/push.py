@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -65,6 +66,10 @@ def _carry_out(
     file = DigestFile(digestfile) if digestfile else None
     if file is not None:
         file.check()
+    if digestfile and trace and os.path.realpath(digestfile) == os.path.realpath(trace):
+        raise UsageError(
+            "`--digestfile` and `--trace` name the same file", hint="choose another path for one"
+        )
     traced = _traced(trace, session)
     if traced is not None:
         options = replace(options, trace=traced.trace)
@@ -315,8 +320,6 @@ def _stdin_of(what: str) -> Callable[[], bytes]:
 
 
 def _password_of(data: bytes) -> str:
-    import os
-
     # the one line end that `echo` adds, and no more: a password may end in another
     text = os.fsdecode(data)
     text = text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")

@@ -6,12 +6,13 @@ wrong here is a warning at most: no push ends by it.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -128,12 +129,24 @@ class SpansReport:
             span.set_status(Status(StatusCode.ERROR, "not finished"))
             span.end(self._now())
         self._spans.clear()
-        sent = self._provider.force_flush(_FLUSH_MILLISECONDS)
-        if not sent or any(one.failed for one in self._heard):
+        if not self._flushed() or any(one.failed for one in self._heard):
             text = "OpenTelemetry: the spans could not all be sent; check the OTEL_ variables"
             self._others.emit(Warned(text))
         else:
             self._provider.shutdown()
+
+    def _flushed(self) -> bool:
+        """Whether all was sent in time, which the SDK does not see to."""
+        sent: SimpleQueue[bool] = SimpleQueue()
+
+        def flush() -> None:
+            sent.put(self._provider.force_flush(_FLUSH_MILLISECONDS))
+
+        Thread(target=flush, name="idpbuilder-spans", daemon=True).start()
+        try:
+            return sent.get(timeout=_FLUSH_MILLISECONDS / 1000)
+        except Empty:
+            return False
 
     def _blob(self, kind: str, blob: LayerResult, push: int) -> None:
         span = self._spans.get(push)
@@ -187,13 +200,6 @@ def exporters_of(environ: Mapping[str, str]) -> list[SpanExporter]:
     """What the variables name. Raises LookupError for an exporter that is not installed."""
     names = (environ.get("OTEL_TRACES_EXPORTER") or "otlp").split(",")
     return [_exporter(name.strip(), environ) for name in names if name.strip() != "none"]
-
-
-def silence() -> None:
-    """Keep what the SDK logs off stderr: it is told once, as a warning of ours."""
-    logger = logging.getLogger("opentelemetry")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
 
 
 def _exporter(name: str, environ: Mapping[str, str]) -> SpanExporter:

@@ -8,6 +8,7 @@ that is killed leaves what there was until then. The page holds the same lines.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -22,6 +23,9 @@ from idpbuilder.registry.failure import printable
 _PAGE: Final = ".html"
 _MARK: Final = "<!-- events -->"
 _PROCESS: Final = {group: number for number, group in enumerate(Group, 1)}
+_BEGINNING: Final = 1024
+_SIGNS: Final = (b'[\n{"name": "idpbuilder-push ', b"<title>Trace of a push</title>")
+"""What one of them stands in the first bytes of every trace."""
 _ROWS: Final = 1000
 """Rows of a track, beyond which they no longer stand beside it."""
 
@@ -56,6 +60,7 @@ class TraceFile:
         head, self._tail = _page() if is_page else ("[\n", "\n]\n")
         self._between = "\n" if is_page else ",\n"
         try:
+            _spare_others(path)
             self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
         except (OSError, ValueError) as error:
             raise unwritable(path, error, "choose another path for `--trace`") from error
@@ -127,6 +132,15 @@ class TraceFile:
                 self._file.flush()
             except OSError as error:
                 self._error = error
+
+
+def _spare_others(path: str) -> None:
+    """Raise ValueError where another thing than a trace would be replaced, as a layout's index."""
+    if os.path.isfile(path) and os.path.getsize(path):
+        with open(path, "rb") as file:
+            beginning = file.read(_BEGINNING)
+        if not any(sign in beginning for sign in _SIGNS):
+            raise ValueError("it is there, and no trace")
 
 
 def _page() -> tuple[str, str]:

@@ -75,9 +75,10 @@ def _traced(
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return reporter, close
     try:
-        from idpbuilder.cli.spans import SpansReport, exporters_of, silence
+        # first, for it logs while it is imported
+        _silence()
+        from idpbuilder.cli.spans import SpansReport, exporters_of
 
-        silence()
         exporters = exporters_of(environ)
         spans = SpansReport(reporter, exporters, environ, secrets) if exporters else None
     except ImportError:
@@ -97,6 +98,15 @@ def _traced(
         close()
 
     return spans, both
+
+
+def _silence() -> None:
+    """Keep what the SDK logs off stderr: it is told once, as a warning of ours."""
+    import logging
+
+    logger = logging.getLogger("opentelemetry")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
 
 
 def _nothing() -> None:

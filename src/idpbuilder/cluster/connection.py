@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from threading import Thread
 from typing import Any, Final
 
 from idpbuilder import __version__
-from idpbuilder.errors import Unreachable, UsageError
+from idpbuilder.errors import PushError, Unreachable, UsageError
 
 Client = Any
 """Dask's own: it has few types."""
@@ -24,19 +25,24 @@ _GRACE: Final = 2
 """Seconds for Dask to say itself that it does not."""
 
 
+_LOOK: Final = 0.1
+"""Seconds from one look whether somebody stops it to the next."""
+
+
 @contextmanager
-def connected(address: str) -> Iterator[Client]:
+def connected(address: str, check: Callable[[], None]) -> Iterator[Client]:
     """A client of the scheduler at `address`; what it still waits for at the end is cancelled.
 
     Dask's own log is kept off the user's terminal meanwhile: what matters of it is in our errors.
-    Raises UsageError where Dask is not installed or `address` is none, and Unreachable.
+    Raises UsageError where Dask is not installed or `address` is none, Unreachable, and what
+    `check` does meanwhile.
     """
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            client = _client(address)
+            client = _client(address, check)
             try:
                 yield client
             finally:
@@ -45,7 +51,7 @@ def connected(address: str) -> Iterator[Client]:
         logging.disable(before)
 
 
-def _client(address: str) -> Client:
+def _client(address: str, check: Callable[[], None]) -> Client:
     try:
         import distributed
     except ImportError as error:
@@ -54,7 +60,9 @@ def _client(address: str) -> Client:
             hint="run `pip install 'idpbuilder-push[dask]'`",
         ) from error
     try:
-        return _within(_SECONDS, lambda: _connect(distributed.Client, address))
+        return _within(lambda: _connect(distributed.Client, address), check)
+    except PushError:
+        raise
     except ValueError as error:
         raise UsageError(
             f"`{address}` cannot be used for `--dask`",
@@ -73,8 +81,8 @@ def _connect(kind: Any, address: str) -> Client:
     return kind(address, timeout=_SECONDS, set_as_default=False, name="idpbuilder-push")
 
 
-def _within(seconds: float, make: Callable[[], Client]) -> Client:
-    """What `make` gives. Raises what it does, or TimeoutError."""
+def _within(make: Callable[[], Any], check: Callable[[], None]) -> Any:
+    """What `make` gives. Raises what it does, what `check` does meanwhile, or TimeoutError."""
     made: SimpleQueue[Any] = SimpleQueue()
 
     def run() -> None:
@@ -85,18 +93,23 @@ def _within(seconds: float, make: Callable[[], Client]) -> Client:
 
     # who takes a connection and never says a word would keep Dask waiting for ever
     Thread(target=run, name="idpbuilder-dask", daemon=True).start()
-    try:
-        found = made.get(timeout=seconds + _GRACE)
-    except Empty:
-        raise TimeoutError(f"no answer in {seconds + _GRACE:g} s") from None
+    until = time.monotonic() + _SECONDS + _GRACE
+    while True:
+        check()
+        try:
+            found = made.get(timeout=_LOOK)
+            break
+        except Empty:
+            if time.monotonic() >= until:
+                raise TimeoutError(f"no answer in {_SECONDS + _GRACE:g} s") from None
     if isinstance(found, Exception):
         raise found
     return found
 
 
-def count_workers(client: Client, address: str) -> int:
-    """How many workers there are. Raises Unreachable where there is none, and UsageError where
-    one does not run what runs here.
+def count_workers(client: Client, address: str, check: Callable[[], None]) -> int:
+    """How many workers there are. Raises Unreachable where there is none or one does not answer,
+    UsageError where one does not run what runs here, and what `check` does meanwhile.
     """
 
     # of this function, which is none of a module's, Dask sends the code
@@ -107,7 +120,15 @@ def count_workers(client: Client, address: str) -> int:
             return None
         return idpbuilder.__version__
 
-    found = client.run(version, on_error="return")
+    try:
+        found = _within(lambda: client.run(version, on_error="return"), check)
+    except TimeoutError as error:
+        # one that is stopped, or whose machine is gone, Dask would wait for
+        raise Unreachable(
+            f"not all workers of the Dask cluster at `{address}` answer",
+            str(error),
+            "look at the workers, and stop those that hang",
+        ) from error
     if not found:
         raise Unreachable(
             f"the Dask cluster at `{address}` has no workers",

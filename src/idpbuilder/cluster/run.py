@@ -44,13 +44,13 @@ def run_on(address: str) -> Run:
         orders = reachable(options)
         if options.cert_dir is not None:
             options = replace(options, cert_dir=os.path.abspath(options.cert_dir))
-        with connected(address) as client:
-            workers = count_workers(client, address)
-            try:
+        try:
+            with connected(address, stop.check) as client:
+                workers = count_workers(client, address, stop.check)
                 seen = look(orders, options, stop)
-            except Interrupted as error:
-                return Gathering((), reporter).end(error)
-            return _Run(client, options, seen, reporter, stop).on(workers)
+                return _Run(client, options, seen, reporter, stop).on(workers)
+        except Interrupted as error:
+            return Gathering((), reporter).end(error)
 
     return run
 

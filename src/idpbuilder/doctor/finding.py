@@ -57,6 +57,7 @@ def failure(what: str, error: PushError, hint: str = "") -> Finding:
     """A push would end with `error`; `hint` takes the place of its own."""
     # they speak of flags of push's
     own = error.hint.partition("; `--verbose`")[0].replace("`--registry http://", "`http://")
+    own = "" if own.startswith("run again with `--verbose`") else own
     return Finding(what, State.FAILURE, error.message, hint or own or _NO_HINT, {}, error)
 
 

@@ -162,7 +162,12 @@ def _without_login(name: str, text: str) -> str:
         scheme, rest = "", text
     # a password may hold what else would end the host
     login, at, place = rest.rpartition("@")
-    return f"{scheme}{separator}{'***' if login else ''}{at}{re.split('[/?#]', place)[0]}"
+    place = re.split("[/?#]", place)[0]
+    host, colon, port = place.rpartition(":")
+    if colon and not at and not port.isdigit() and not port.endswith("]"):
+        # somebody forgot the host
+        host, port = "***", "***"
+    return f"{scheme}{separator}{'***' if login else ''}{at}{host}{colon}{port}"
 
 
 def _names(folder: str) -> list[str]:

@@ -91,7 +91,7 @@ def _told(
 
 def _hosts(keys: Mapping[str, object]) -> Iterator[str]:
     # what someone wrote before a host may be a password
-    yield from (key.rpartition("@")[2] for key in keys)
+    yield from (key.rpartition("@")[2].partition("?")[0] for key in keys)
 
 
 def _listed(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ libcurl does not tell what else a server would have agreed to.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -112,14 +113,13 @@ def _issuer(names: object) -> str:
 
 def plain(host: str, port: int, path: str, seconds: float) -> str:
     """The version of HTTP in which a server without TLS answers a GET; "" where it does not."""
-    import http.client
-
-    connection = http.client.HTTPConnection(host, port, timeout=max(seconds, 0.001))
+    authority = f"[{host}]" if ":" in host else host
+    request = f"GET {path} HTTP/1.1\r\nHost: {authority}:{port}\r\nConnection: close\r\n\r\n"
     try:
-        connection.request("GET", path)
-        version = connection.getresponse().version
-    except (OSError, http.client.HTTPException, ValueError):
+        with socket.create_connection((host, port), max(seconds, 0.001)) as connection:
+            connection.sendall(request.encode("ascii"))
+            # no more: whoever reads a whole head waits as long as someone likes to send one
+            found = re.match(rb"HTTP/1\.[01](?= )", connection.recv(64))
+    except (OSError, ValueError):
         return ""
-    finally:
-        connection.close()
-    return f"HTTP/{version // 10}.{version % 10}"
+    return found[0].decode("ascii") if found else ""

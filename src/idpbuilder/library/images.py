@@ -159,7 +159,7 @@ def _source(source: Source, where: str) -> str:
     text = os.fspath(source)
     if not text:
         raise UsageError(f"{where} is empty", hint="name a path or an image")
-    if text == "-":
+    if text == "-" and isinstance(source, str):
         raise UsageError(
             f"{where} cannot be standard input", "that is the program's own", "name a file"
         )

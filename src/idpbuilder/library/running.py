@@ -123,9 +123,10 @@ def _run(
     stop: Stop,
     told: SimpleQueue[tuple[Event | Progress, int] | _Ended],
 ) -> None:
-    from idpbuilder.push.run import run
-
     try:
+        # the caller waits for whatever comes of it, an import that fails too
+        from idpbuilder.push.run import run
+
         told.put(_Ended(run(options, reporter, stop)))
     except BaseException as error:
         told.put(_Ended(error=error))

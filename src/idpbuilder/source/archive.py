@@ -176,6 +176,9 @@ def _open(path: str) -> BinaryIO:
         return cast(BinaryIO, os.fdopen(fd, "rb"))
     except OSError as error:
         raise unreadable(path, error) from error
+    except ValueError as error:
+        # a null character, or what no name of a file can be
+        raise no_image(path, str(error)) from error
 
 
 def _placed(member: tarfile.TarInfo, name: str, region: Region, size: int) -> Region | Link | str:
