@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from tables import flags_of, table
 
-from idpbuilder.cli.push import idpbuilder
+from idpbuilder.cli.commands import idpbuilder
 
 OTHER = """\
 # idpbuilder {name}

@@ -10,7 +10,8 @@ from enum import Enum, auto
 import click
 
 from idpbuilder.cli.command import Flag
-from idpbuilder.cli.push import idpbuilder, push
+from idpbuilder.cli.commands import idpbuilder
+from idpbuilder.cli.push import push
 
 NOTICE = "Written by packaging/generate.py: change the flags, or that folder."
 PROGRAMS: dict[str, click.Command] = {"idpbuilder": idpbuilder, "idpbuilder-push": push}

@@ -11,9 +11,10 @@ import click
 from commands import NOTICE, first_sentence
 from idpbuilder import __version__
 from idpbuilder.cli.command import Flag, flags_by_group
+from idpbuilder.cli.commands import idpbuilder
 from idpbuilder.cli.exits import documented
 from idpbuilder.cli.failure import DEBUG_VARIABLE
-from idpbuilder.cli.push import idpbuilder, push
+from idpbuilder.cli.push import push
 
 _PAGES: dict[str, click.Command] = {
     "idpbuilder": idpbuilder,

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from idpbuilder.cli.command import Session
-from idpbuilder.cli.push import idpbuilder
+from idpbuilder.cli.commands import idpbuilder
 from idpbuilder.image import Digest
 from idpbuilder.memory import open_memory
 from tests.cli.test_process import modules_after

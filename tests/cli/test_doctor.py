@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from idpbuilder.cli.command import Flag, Session
+from idpbuilder.cli.commands import idpbuilder
 from idpbuilder.cli.doctor import doctor
 from idpbuilder.cli.flags import push_flags
-from idpbuilder.cli.push import idpbuilder
 from idpbuilder.doctor.finding import Finding, Part, failure, ok, warning
 from idpbuilder.doctor.options import DoctorOptions
 from idpbuilder.errors import Interrupted, LocalError, Unauthorized

@@ -17,6 +17,7 @@ from idpbuilder.push.options import PushOptions
 from idpbuilder.push.result import PushResult
 from idpbuilder.push.stop import Stop
 from idpbuilder.push.trace import Group, Track
+from idpbuilder.push.traced import TracedReporter
 from idpbuilder.redact import Secrets
 from tests.cli.conftest import Call, Spawn
 from tests.cli.fakes import FakeRun, failure, result
@@ -234,7 +235,7 @@ class TracedRun:
         assert options.trace is not None
         now = options.trace.clock()
         options.trace.add(CONNECTION, "GET", now, now, {})
-        return self.run(options, options.trace.reporter(reporter), stop)
+        return self.run(options, TracedReporter(reporter, options.trace), stop)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -10,8 +10,9 @@ import sys
 import click
 
 from idpbuilder.cli.command import Flag
+from idpbuilder.cli.commands import idpbuilder
 from idpbuilder.cli.failure import DEBUG_VARIABLE
-from idpbuilder.cli.push import idpbuilder, push
+from idpbuilder.cli.push import push
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, prose
 
 CONTEXT = click.Context(idpbuilder)

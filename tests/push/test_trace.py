@@ -207,7 +207,7 @@ def test_a_request_is_told_without_its_query_and_with_what_came_of_it() -> None:
     )
     done = Completion(0, response(201), None, 4, True, 1.0, TIMING)
     spans = Spans(Clock())
-    engine = spans.trace.engine(ScriptedEngine(lambda _request: done))
+    engine = TracedEngine(ScriptedEngine(lambda _request: done), spans.trace)
     engine.submit(request)
     assert len(engine.poll(None)) == 1
     line, span = spans
@@ -335,7 +335,7 @@ def test_each_block_of_a_layer_is_told_at_each_of_its_stages(
 
 
 def test_of_a_push_that_is_stopped_all_is_told_until_then(
-    registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
+    registry: MemoryRegistry, pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = write_layout(tmp_path / "image", [ImageSpec(layers=(1000, 2000))])
     place = f"{registry.host}/team/app:v1"
@@ -346,7 +346,7 @@ def test_of_a_push_that_is_stopped_all_is_told_until_then(
         if request.method == "PUT":
             pusher.stop.request(signal.SIGTERM)
 
-    watch_requests(spans.trace, stop)
+    watch_requests(monkeypatch, stop)
     try:
         (outcome,) = pusher.run(layout.path, to=place, trace=spans.trace)
     finally:
@@ -361,23 +361,16 @@ def test_of_a_push_that_is_stopped_all_is_told_until_then(
     assert rows_are_free_of_overlaps(spans)
 
 
-def watch_requests(trace: Trace, look: Callable[[Request], None]) -> None:
+def watch_requests(monkeypatch: pytest.MonkeyPatch, look: Callable[[Request], None]) -> None:
     """Have `look` called with each request that goes into the traced engine."""
-    make = trace.engine
+    submit = TracedEngine.submit
 
-    def engine(real: object) -> object:
-        made = make(real)  # type: ignore[arg-type]
-        submit = made.submit
+    def watched(engine: TracedEngine, request: Request) -> int:
+        ticket = submit(engine, request)
+        look(request)
+        return ticket
 
-        def watched_submit(request: Request) -> int:
-            ticket = submit(request)
-            look(request)
-            return ticket
-
-        made.submit = watched_submit  # type: ignore[method-assign]
-        return made
-
-    trace.engine = engine  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(TracedEngine, "submit", watched)
 
 
 def test_a_push_that_fails_says_so_on_its_own_track(

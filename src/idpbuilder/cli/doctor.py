@@ -86,7 +86,7 @@ def _doctor(**values: object) -> int:
 
 
 def _options(given: Given, place: object, session: Session) -> DoctorOptions:
-    from idpbuilder.cli.push import _password
+    from idpbuilder.cli.password import password_of
     from idpbuilder.cli.values import duration
     from idpbuilder.doctor.options import DEFAULT_TIMEOUT, DoctorOptions
     from idpbuilder.push.asked import REGISTRY_HINT, folder, parsed, prefix, user
@@ -114,7 +114,7 @@ def _options(given: Given, place: object, session: Session) -> DoctorOptions:
     from dataclasses import replace
 
     # last, so that nobody types a password for a command that cannot run
-    return replace(options, password=_password(given, session))
+    return replace(options, password=password_of(given, session))
 
 
 def _as_text(options: DoctorOptions, findings: Findings, secrets: Secrets) -> int:

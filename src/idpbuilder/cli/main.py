@@ -35,7 +35,8 @@ def _enter(program: str, arguments: Sequence[str]) -> NoReturn:
 
                 Stream(sys.stdout).line(version_line())
                 _leave(0)
-        from idpbuilder.cli.push import idpbuilder, push
+        from idpbuilder.cli.commands import idpbuilder
+        from idpbuilder.cli.push import push
 
         command = idpbuilder if program == "idpbuilder" else push
         command.main(list(arguments), prog_name=program)

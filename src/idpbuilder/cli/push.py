@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from idpbuilder.cli.cache import cache
-from idpbuilder.cli.command import Flag, Group, PushCommand, Session
+from idpbuilder.cli.command import Flag, PushCommand, Session
 from idpbuilder.cli.exits import OK, exit_of
-from idpbuilder.cli.flags import COMPRESSION, OUTPUT, PROGRESS, information, push_flags
+from idpbuilder.cli.flags import COMPRESSION, OUTPUT, PROGRESS, push_flags
 from idpbuilder.cli.streams import Stream
 from idpbuilder.errors import Interrupted, UsageError
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from idpbuilder.packing.method import Method
     from idpbuilder.push.options import Order, PushOptions, Shard
     from idpbuilder.push.result import PushFailure, PushResult
-
-_STDIN_LIMIT = 64 * 1024 * 1024
 
 
 def _push(**values: object) -> int:
@@ -215,8 +212,10 @@ def _options(given: Given, values: dict[str, Any], session: Session) -> PushOpti
         "verify": given.has("verify"),
         "confide": session.secrets.add,
     }
+    from idpbuilder.cli.password import password_of
+
     # last, so that nobody types a password for a command that cannot run
-    arguments["password"] = _password(given, session)
+    arguments["password"] = password_of(given, session)
     return PushOptions(**arguments)
 
 
@@ -234,11 +233,12 @@ def _listed(given: Given, images: Sequence[str], to: Sequence[str]) -> tuple[Ord
     orders: tuple[Order, ...] = ()
     if path is not None and len(uses) < 2:
         from idpbuilder.cli.listed import read_list
+        from idpbuilder.cli.password import stdin_of
         from idpbuilder.image import Platform
         from idpbuilder.push.asked import PLATFORM_HINT
 
         platform = given.value("platform", Platform.parse, None, PLATFORM_HINT)
-        orders = read_list(path, _stdin_of("the list"), platform)
+        orders = read_list(path, stdin_of("the list"), platform)
         uses += ["the image"] * [order.image for order in orders].count("-")
     if len(uses) > 1:
         raise UsageError(
@@ -285,49 +285,6 @@ def _method(given: Given) -> Method:
         ) from error
 
 
-def _password(given: Given, session: Session) -> str | None:
-    if given.has("password_stdin"):
-        if given.is_set("password"):
-            raise UsageError(
-                "`--password` and `--password-stdin` contradict each other",
-                hint="leave one of them out",
-            )
-        password: str | None = _password_of(_stdin_of("the password")())
-    else:
-        password = given.secret("password")
-    if password:
-        from idpbuilder.push.asked import user
-
-        username = given.value("username", user, "")
-        for secret in (password, f"{username}:{password}"):
-            session.secrets.add(secret)
-    return password
-
-
-def _stdin_of(what: str) -> Callable[[], bytes]:
-    """Reads standard input, which is `what`. Raises UsageError."""
-
-    def read() -> bytes:
-        try:
-            return sys.stdin.buffer.read(_STDIN_LIMIT)
-        # closed before the program began, standard input is None
-        except (OSError, ValueError, AttributeError) as error:
-            raise UsageError(
-                f"{what} cannot be read", "standard input is closed", f"pipe {what} in"
-            ) from error
-
-    return read
-
-
-def _password_of(data: bytes) -> str:
-    # the one line end that `echo` adds, and no more: a password may end in another
-    text = os.fsdecode(data)
-    text = text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
-    if not text:
-        raise UsageError("the password on standard input is empty", hint="pipe the password in")
-    return text
-
-
 push = PushCommand(
     "push",
     params=push_flags(),
@@ -335,30 +292,4 @@ push = PushCommand(
     help=_push.__doc__,
     options_metavar="[FLAGS]",
     add_help_option=False,
-)
-
-
-class _Commands(Group):
-    """The commands, of which `doctor` is loaded when it is asked for: a push needs none of it."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "doctor":
-            from idpbuilder.cli.doctor import doctor
-
-            return doctor
-        return super().get_command(ctx, cmd_name)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted((*self.commands, "doctor"))
-
-
-idpbuilder = _Commands(
-    "idpbuilder",
-    params=information(),
-    commands={"push": push, "cache": cache},
-    help="Work with container images.",
-    options_metavar="[FLAGS]",
-    subcommand_metavar="COMMAND [ARGS]...",
-    add_help_option=False,
-    no_args_is_help=False,
 )

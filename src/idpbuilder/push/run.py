@@ -39,7 +39,9 @@ def run(options: PushOptions, reporter: Reporter, stop: Stop) -> tuple[Outcome, 
     with ExitStack() as sources, ExitStack() as stack:
         engine: Engine = CurlEngine(settings)
         if trace is not None:
-            engine, reporter = trace.engine(engine), trace.reporter(reporter)
+            from idpbuilder.push.traced import TracedEngine, TracedReporter
+
+            engine, reporter = TracedEngine(engine, trace), TracedReporter(reporter, trace)
         stack.callback(engine.close)
         kept = open_memory(os.environ)
         stack.callback(kept.close)

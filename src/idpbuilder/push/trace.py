@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from idpbuilder.packing.job import PackJob
-    from idpbuilder.push.events import Reporter
-    from idpbuilder.wire import Engine
 
 LIMIT: Final = 200_000
 """Spans that are handed on, phases too; what comes then is counted."""
@@ -94,21 +92,7 @@ class Trace:
         self._rows: dict[Track, list[float]] = {}
         self._numbers = itertools.count()
         self._open: dict[int, _Open] = {}
-        self._images: dict[int, Track] = {}
-
-    # -- in the places of the real ones
-
-    def engine(self, engine: Engine) -> Engine:
-        """`engine`, watched; it says where the time goes."""
-        from idpbuilder.push.traced import TracedEngine
-
-        return TracedEngine(engine, self)
-
-    def reporter(self, reporter: Reporter) -> Reporter:
-        """`reporter`, and this trace beside it."""
-        from idpbuilder.push.traced import TracedReporter
-
-        return TracedReporter(reporter, self, self._images)
+        self.images: dict[int, Track] = {}
 
     # -- what happens
 
@@ -162,7 +146,7 @@ class Trace:
 
     def waiting(self, push: int, name: str, why: str) -> AbstractContextManager[None]:
         """The push of this number waits in here, by its own choice."""
-        track = self._images.get(push) or Track(Group.IMAGES, f"#{push}")
+        track = self.images.get(push) or Track(Group.IMAGES, f"#{push}")
         return self.during(track, name, {"why": why} if why else {})
 
     def packing(self, stage: str, job: PackJob) -> AbstractContextManager[None]:

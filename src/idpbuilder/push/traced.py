@@ -166,16 +166,16 @@ class _Image:
 
 
 class TracedReporter:
-    """Tells `reporter` all, and `trace` what becomes of images, whose tracks it puts in `tracks`.
+    """Tells `reporter` all, and `trace` what becomes of images, whose tracks it keeps there.
 
     A layer is told when it is there. From the last blob to the end it is manifests that are waited
     for.
     """
 
-    def __init__(self, reporter: Reporter, trace: Trace, tracks: dict[int, Track]) -> None:
+    def __init__(self, reporter: Reporter, trace: Trace) -> None:
         self._reporter = reporter
         self._trace = trace
-        self._tracks = tracks
+        self._tracks = trace.images
         self._images: dict[int, _Image] = {}
 
     @property
