@@ -189,8 +189,20 @@ def test_a_collector_that_refuses_is_a_warning_and_the_push_succeeds(
     assert len(answer.stderr.splitlines()) == 1
 
 
-def test_without_a_variable_nothing_of_it_is_loaded(spawn: Spawn) -> None:
-    answer = spawn("tests.cli.fakes", "pushed", "image", environ={"PYTHONPROFILEIMPORTTIME": "1"})
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"OTEL_TRACES_EXPORTER": "none"},
+        {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_SDK_DISABLED": "true"},
+    ],
+)
+def test_unless_spans_are_asked_for_nothing_of_it_is_loaded(
+    spawn: Spawn, variables: dict[str, str]
+) -> None:
+    answer = spawn(
+        "tests.cli.fakes", "pushed", "image", environ={"PYTHONPROFILEIMPORTTIME": "1", **variables}
+    )
     assert "idpbuilder.cli.view" in answer.stderr
     assert "opentelemetry" not in answer.stderr
     assert "idpbuilder.cli.spans" not in answer.stderr

@@ -70,9 +70,14 @@ def _traced(
     reporter: Reporter, close: Close, environ: Mapping[str, str], secrets: Secrets
 ) -> tuple[Reporter, Close]:
     """With OpenTelemetry's spans, where its variables ask for them and it is installed."""
-    if not any(environ.get(name) for name in _TELEMETRY):
+    if not _wants_spans(environ):
         return reporter, close
-    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    from importlib.util import find_spec
+
+    if find_spec("opentelemetry") is None:
+        # the variables may be there for other programs; what the import needs first is not small
+        if reporter.wants_notes:
+            reporter.emit(Note("OpenTelemetry: its variables are set, the extra `otel` is missing"))
         return reporter, close
     try:
         # first, for it logs while it is imported
@@ -81,11 +86,6 @@ def _traced(
 
         exporters = exporters_of(environ)
         spans = SpansReport(reporter, exporters, environ, secrets) if exporters else None
-    except ImportError:
-        # the variables may be there for other programs
-        if reporter.wants_notes:
-            reporter.emit(Note("OpenTelemetry: its variables are set, the extra `otel` is missing"))
-        return reporter, close
     except Exception as error:
         text = f"OpenTelemetry: no spans are sent: {type(error).__name__}: {error}"
         reporter.emit(Warned(text))
@@ -98,6 +98,14 @@ def _traced(
         close()
 
     return spans, both
+
+
+def _wants_spans(environ: Mapping[str, str]) -> bool:
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    if environ.get("OTEL_TRACES_EXPORTER", "").strip() == "none":
+        return False
+    return any(environ.get(name) for name in _TELEMETRY)
 
 
 def _silence() -> None:
