@@ -170,7 +170,7 @@ def test_what_was_finished_before_a_signal_stays_and_is_reported(
     orders = layouts(tmp_path, registry, 20)
     outcomes = pusher.run(listed=orders, jobs=1, keep_going=True)
     reached = [outcome for outcome in outcomes if isinstance(outcome, PushResult)]
-    assert 1 <= len(reached) < 20
+    assert 0 < len(reached) < 20
     for result in reached:
         assert registry.tags(result.reference.repository) == ["v1"]
     last = outcomes[-1]

@@ -135,6 +135,20 @@ def test_a_push_that_is_done_is_reported_though_its_tidying_up_is_stopped(
     assert [type(one) for one in outcomes] == [PushResult, PushFailure]
 
 
+def test_a_signal_while_all_that_is_left_is_tidying_up_makes_no_failure(
+    registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
+) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, PushResult):
+            pusher.stop.request(signal.SIGINT)
+
+    pusher.recorder.on_event = stop
+    registry.fault(Reset(), method="PUT", path="uploads")
+    registry.fault(Hang(0), method="DELETE", times=None)
+    (outcome,) = pusher.run(listed=layouts(tmp_path, registry, 1))
+    assert isinstance(outcome, PushResult)
+
+
 def test_a_signal_ends_the_look_at_a_long_list(
     registry: MemoryRegistry, pusher: Pusher, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ class Course:
         self._opened: set[Opened] = set()
         self._carrying: dict[int, Carrying] = {}
         self._tidying: dict[int, Carrying] = {}
+        self._is_looked_at = False
         self._ended_by: Exception | None = None
         self._bytes_ended = 0
         self._began = loop.clock()
@@ -102,6 +103,7 @@ class Course:
             self._patience.check()
             self._look_at(place)
         self._schedule.is_complete()
+        self._is_looked_at = True
         self.began_several = self.total > 1
         if self.began_several:
             self._reporter.emit(RunStarted(self.total))
@@ -233,6 +235,11 @@ class Course:
         """Close the upload sessions of what was stopped."""
         left = (*self._carrying.values(), *self._tidying.values())
         yield from join([loop.spawn(one.clean_up(loop)) for one in left])
+
+    @property
+    def is_told(self) -> bool:
+        """Whether all that was to be done is done and told: tidying up at most is left."""
+        return self._is_looked_at and len(self.outcomes) == self.total
 
     def interrupted(self, error: Interrupted) -> PushFailure:
         """What is told of a run that somebody stopped; the push, where there was only one."""

@@ -81,8 +81,9 @@ def _carry_out(
             reporter.emit(failed.failure)
             stopped.append(failed.failure)
     except Interrupted as error:
-        stopped.append(course.interrupted(error))
-        reporter.emit(stopped[0])
+        if not course.is_told:
+            stopped.append(course.interrupted(error))
+            reporter.emit(stopped[0])
     course.remember()
     # on a loop that nothing stops but its short time
     cleaning = Loop(engine, check=lambda: None)
